@@ -1,0 +1,251 @@
+"""The layers every module is built from, and the checks of their sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence, Set
+from difflib import get_close_matches
+from itertools import pairwise
+from numbers import Integral, Real
+from types import NoneType
+from typing import Any
+
+from torch import Tensor, nn
+
+Sizes = int | Sequence[int]
+Activation = str | type[nn.Module]
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "relu": nn.ReLU,
+    "tanh": nn.Tanh,
+    "logistic": nn.Sigmoid,
+    "identity": nn.Identity,
+    "gelu": nn.GELU,
+    "silu": nn.SiLU,
+    "mish": nn.Mish,
+    "elu": nn.ELU,
+    "leaky_relu": nn.LeakyReLU,
+    "softplus": nn.Softplus,
+}
+NORMALIZATIONS: dict[str, type[nn.Module]] = {"batch": nn.BatchNorm1d, "layer": nn.LayerNorm}
+POOLINGS = {"max": "MaxPool", "average": "AvgPool"}
+
+
+def make_activation(activation: Activation) -> nn.Module:
+    """Return a new activation layer.
+
+    Parameters
+    ----------
+    activation : str or nn.Module class
+        A name in scikit-learn's words ("relu", "tanh", "logistic", "identity"), or "gelu", "silu",
+        "mish", "elu", "leaky_relu", "softplus", or a class that is built without arguments.
+
+    Returns
+    -------
+    nn.Module
+        The layer; it keeps the shape of its input.
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown.
+
+    Examples
+    --------
+    >>> make_activation("logistic")
+    Sigmoid()
+    """
+    if isinstance(activation, type) and issubclass(activation, nn.Module):
+        return activation()
+    check_choice("activation", activation, ACTIVATIONS)
+    return ACTIVATIONS[str(activation)]()
+
+
+def hidden_layers(
+    n_features: int,
+    hidden_layer_sizes: Sizes,
+    activation: Activation = "relu",
+    dropout: float = 0.0,
+    normalization: str | None = None,
+) -> nn.Sequential:
+    """Return fully connected layers, (n_samples, n_features) to (n_samples, last size).
+
+    Each size gives Linear, normalization, activation and dropout, in this order; what is not
+    asked for is not there.
+
+    Parameters
+    ----------
+    n_features : int
+        Number of inputs.
+    hidden_layer_sizes : int or sequence of int
+        Number of units of each layer; an int is one layer, an empty sequence none.
+    activation : str or nn.Module class, default="relu"
+        See `make_activation`.
+    dropout : float in [0, 1), default=0.0
+        Share of the units of each layer dropped in training [1]_.
+    normalization : {"batch", "layer"} or None, default=None
+        Batch [2]_ or layer [3]_ normalization between Linear and activation.
+
+    Returns
+    -------
+    nn.Sequential
+        The layers.
+
+    Raises
+    ------
+    ValueError
+        If a size is not a positive int, `dropout` is outside [0, 1), or a name is unknown.
+
+    References
+    ----------
+    .. [1] N. Srivastava et al., Dropout, JMLR 15, 2014.
+    .. [2] S. Ioffe and C. Szegedy, ICML 2015, arXiv:1502.03167.
+    .. [3] J. L. Ba, J. R. Kiros and G. E. Hinton, 2016, arXiv:1607.06450.
+
+    Examples
+    --------
+    >>> hidden_layers(3, (8, 4))
+    Sequential(
+      (0): Linear(in_features=3, out_features=8, bias=True)
+      (1): ReLU()
+      (2): Linear(in_features=8, out_features=4, bias=True)
+      (3): ReLU()
+    )
+    """
+    sizes = check_sizes("hidden_layer_sizes", hidden_layer_sizes)
+    make_activation(activation)  # a wrong name is refused even where no layer uses it
+    check_dropout(dropout)
+    check_normalization(normalization)
+    layers: list[nn.Module] = []
+    for n_in, n_out in pairwise((n_features, *sizes)):
+        layers.append(nn.Linear(n_in, n_out))
+        if normalization is not None:
+            layers.append(NORMALIZATIONS[normalization](n_out))
+        layers.append(make_activation(activation))
+        if dropout > 0:
+            layers.append(nn.Dropout(dropout))
+    return nn.Sequential(*layers)
+
+
+def conv_block(
+    n_in: int,
+    n_out: int,
+    kernel_size: int,
+    pool: tuple[int, ...],
+    pooling: str,
+    activation: Activation,
+    normalization: str | None,
+) -> nn.Sequential:
+    """Return convolution, normalization, activation and pooling; `pool` has one int per axis.
+
+    Maps (n_samples, n_in, *size) to (n_samples, n_out, *(size // pool)). The arguments are checked.
+    """
+
+    def layer(kind: str) -> type[nn.Module]:
+        found: type[nn.Module] = getattr(nn, f"{kind}{len(pool)}d")
+        return found
+
+    block = nn.Sequential()
+    if kernel_size % 2 == 0:  # needs one zero more on the right, which a convolution cannot pad
+        block.append(layer("ConstantPad")((0, 1) * len(pool), 0.0))
+    block.append(layer("Conv")(n_in, n_out, kernel_size, padding=(kernel_size - 1) // 2))
+    if normalization == "batch":
+        block.append(layer("BatchNorm")(n_out))
+    elif normalization == "layer":
+        block.append(nn.GroupNorm(1, n_out))
+    block.append(make_activation(activation))
+    if max(pool) > 1:
+        block.append(layer(POOLINGS[pooling])(pool))
+    return block
+
+
+def n_features_out(n_features: int, hidden_layer_sizes: Sizes) -> int:
+    """Return the number of features that leave `hidden_layers`."""
+    return (n_features, *check_sizes("hidden_layer_sizes", hidden_layer_sizes))[-1]
+
+
+def check_choice(name: str, value: Any, options: Collection[Any]) -> None:
+    """Raise a ValueError naming the nearest option if `value` is not one of `options`."""
+    known = isinstance(value, (str, Integral, NoneType)) and not isinstance(value, bool)
+    if not known or value not in options:
+        raise ValueError(
+            f"The {name!r} parameter must be one of {list(options)}. "
+            f"Got {value!r} instead.{did_you_mean(value, options)}"
+        )
+
+
+def did_you_mean(value: Any, options: Collection[Any]) -> str:
+    """Return a sentence with the option spelled most like `value`, or nothing."""
+    near = get_close_matches(str(value), [o for o in options if isinstance(o, str)], n=1)
+    return f" Did you mean {near[0]!r}?" if near else ""
+
+
+def check_normalization(normalization: str | None) -> None:
+    """Raise a ValueError if `normalization` is not None, "batch" or "layer"."""
+    check_choice("normalization", normalization, [None, *NORMALIZATIONS])
+
+
+def check_dropout(dropout: float) -> None:
+    """Raise a ValueError if `dropout` is not a number in [0, 1)."""
+    if isinstance(dropout, bool) or not isinstance(dropout, Real) or not 0 <= dropout < 1:
+        raise ValueError(f"The 'dropout' parameter must be a float in the range [0.0, 1.0). Got {dropout!r} instead.")
+
+
+def is_positive_int(value: Any) -> bool:
+    """Tell whether `value` is an int of one or more; a bool is not an int here."""
+    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) > 0
+
+
+def check_size(name: str, size: Any) -> int:
+    """Return `size` as an int; a ValueError if it is not a positive int."""
+    if not is_positive_int(size):
+        raise ValueError(f"The {name!r} parameter must be a positive int. Got {size!r} instead.")
+    return int(size)
+
+
+def check_sizes(name: str, sizes: Any, *, n_sizes: int | None = None) -> tuple[int, ...]:
+    """Return `sizes` as a tuple of ints.
+
+    Parameters
+    ----------
+    name : str
+        The parameter the error message names.
+    sizes : int or sequence of int
+        What the user gave. An int is one size, or the same size `n_sizes` times.
+    n_sizes : int or None, default=None
+        Number of sizes there must be; None for any number.
+
+    Returns
+    -------
+    tuple of int
+        The sizes.
+
+    Raises
+    ------
+    ValueError
+        If a size is not a positive int or there are not `n_sizes` of them.
+    """
+    if is_positive_int(sizes):
+        return (int(sizes),) * (1 if n_sizes is None else n_sizes)
+    try:
+        given = None if isinstance(sizes, (Mapping, Set, Iterator)) else tuple(sizes)
+    except TypeError:
+        given = None
+    if given is None or not all(map(is_positive_int, given)) or n_sizes not in (None, len(given)):
+        number = "a sequence of them" if n_sizes is None else f"a sequence of {n_sizes} of them"
+        raise ValueError(f"The {name!r} parameter must be a positive int or {number}. Got {sizes!r} instead.")
+    return tuple(map(int, given))
+
+
+def check_shape(name: str, shape: Any) -> tuple[int, ...]:
+    """Return `shape`, a positive int or a sequence of at least one, as a tuple of ints."""
+    sizes = check_sizes(name, shape)
+    if not sizes:
+        raise ValueError(f"The {name!r} parameter must have at least one axis. Got () instead.")
+    return sizes
+
+
+def check_input(X: Tensor, input_shape: tuple[int, ...]) -> None:
+    """Raise a ValueError if `X` is not of shape (n_samples, *input_shape)."""
+    if X.shape[1:] != input_shape:
+        expected = ", ".join(map(str, ("n_samples", *input_shape)))
+        raise ValueError(f"The input must have shape ({expected}). Got {tuple(X.shape)} instead.")

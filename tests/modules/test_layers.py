@@ -1,0 +1,110 @@
+"""The layers every module is built from."""
+
+import re
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.testing import assert_close
+
+from skmulti.modules._layers import ACTIVATIONS, hidden_layers, make_activation
+
+NAMES = "['relu', 'tanh', 'logistic', 'identity', 'gelu', 'silu', 'mish', 'elu', 'leaky_relu', "
+NAMES += "'softplus']"
+FUNCTIONS = {
+    "relu": torch.relu,
+    "tanh": torch.tanh,
+    "logistic": torch.sigmoid,
+    "identity": lambda x: x,
+    "gelu": nn.functional.gelu,
+    "silu": nn.functional.silu,
+    "mish": nn.functional.mish,
+    "elu": nn.functional.elu,
+    "leaky_relu": nn.functional.leaky_relu,
+    "softplus": nn.functional.softplus,
+}
+
+
+def kinds(layers):
+    return [type(layer) for layer in layers]
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_every_activation_is_the_function_of_its_name(name):
+    x = torch.linspace(-3, 3, 13)
+    assert_close(make_activation(name)(x), FUNCTIONS[name](x))
+
+
+def test_an_activation_may_be_a_module_class():
+    assert isinstance(make_activation(nn.Hardswish), nn.Hardswish)
+    assert kinds(hidden_layers(2, 3, nn.PReLU)) == [nn.Linear, nn.PReLU]
+
+
+def test_layers_do_not_share_an_activation_with_parameters():
+    layers = hidden_layers(2, (3, 3), nn.PReLU)
+    assert layers[1].weight is not layers[3].weight
+
+
+@pytest.mark.parametrize(
+    ("activation", "end"),
+    [
+        ("rleu", "Got 'rleu' instead. Did you mean 'relu'?"),
+        ("leakyrelu", "Got 'leakyrelu' instead. Did you mean 'leaky_relu'?"),
+        ("zzz", "Got 'zzz' instead."),
+        (None, "Got None instead."),
+        (["relu"], "Got ['relu'] instead. Did you mean 'relu'?"),
+    ],
+)
+def test_an_unknown_activation_is_refused_with_the_nearest_name(activation, end):
+    message = f"The 'activation' parameter must be one of {NAMES}. {end}"
+    with pytest.raises(ValueError, match="^" + re.escape(message) + "$"):
+        hidden_layers(2, (), activation)
+
+
+def test_without_extras_there_is_linear_and_relu_and_nothing_else():
+    layers = hidden_layers(5, (4, 3))
+    assert kinds(layers) == [nn.Linear, nn.ReLU, nn.Linear, nn.ReLU]
+    assert [layer.weight.shape for layer in layers[::2]] == [(4, 5), (3, 4)]
+
+
+@pytest.mark.parametrize(("normalization", "layer"), [("batch", nn.BatchNorm1d), ("layer", nn.LayerNorm)])
+def test_normalization_activation_and_dropout_follow_each_linear_in_this_order(normalization, layer):
+    layers = hidden_layers(5, (4, 3), "tanh", 0.25, normalization)
+    assert kinds(layers) == [nn.Linear, layer, nn.Tanh, nn.Dropout] * 2
+    assert layers[3].p == 0.25
+    assert layers[5].weight.shape == (3,)
+
+
+@pytest.mark.parametrize("sizes", [4, (4,), [4], np.int64(4), np.array([4])])
+def test_one_size_may_be_given_as_an_int_or_any_sequence(sizes):
+    assert hidden_layers(5, sizes)[0].out_features == 4
+
+
+def test_no_size_gives_no_layer():
+    assert len(hidden_layers(5, (), dropout=0.5, normalization="batch")) == 0
+
+
+@pytest.mark.parametrize(
+    "sizes", [0, -1, (3, 0), (3, 2.0), 1.5, True, (True,), "8", None, {8: 1}, [[8]], np.array(1.5)]
+)
+def test_sizes_that_are_not_positive_ints_are_refused(sizes):
+    message = f"The 'hidden_layer_sizes' parameter must be a positive int or a sequence of them. Got {sizes!r} instead."
+    with pytest.raises(ValueError, match="^" + re.escape(message) + "$"):
+        hidden_layers(5, sizes)
+
+
+@pytest.mark.parametrize("dropout", [1, 1.0, -0.1, float("nan"), True, "0.5", None])
+def test_a_dropout_outside_zero_to_one_is_refused(dropout):
+    message = f"The 'dropout' parameter must be a float in the range [0.0, 1.0). Got {dropout!r} instead."
+    with pytest.raises(ValueError, match="^" + re.escape(message) + "$"):
+        hidden_layers(5, 3, dropout=dropout)
+
+
+def test_an_unknown_normalization_is_refused():
+    message = (
+        "The 'normalization' parameter must be one of [None, 'batch', 'layer']. "
+        "Got 'bacth' instead. Did you mean 'batch'?"
+    )
+    with pytest.raises(ValueError, match="^" + re.escape(message) + "$"):
+        hidden_layers(5, 3, normalization="bacth")

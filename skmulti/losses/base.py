@@ -1,0 +1,95 @@
+"""What a column loss is: the one place that knows how a column is learned and how it is read."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar, Literal
+
+import numpy as np
+from torch import Tensor
+
+
+class ColumnLoss(ABC):
+    """The loss of one target column, or of a group of columns that belong together.
+
+    A column loss answers four questions, and only it knows the answers: how many target columns it takes
+    (`n_columns`), how many raw network outputs it needs (`n_raw`), what the loss of each row is
+    (`row_loss`), and how a prediction is read from raw outputs (`predict`).
+
+    Subclasses are frozen dataclasses: their fields are their parameters, two losses with equal parameters
+    are equal, and terms with equal losses are computed together in one tensor operation.
+
+    Attributes
+    ----------
+    n_columns : int or None, default=1
+        Number of target columns that one term of this loss takes. None takes any number of them, as one term.
+    target_scaling : {"column", "group", None}, default="column"
+        Whether the targets are standardised before the loss sees them: each column with its own mean and
+        standard deviation, each with its own mean and all with one common standard deviation (a vector keeps
+        its directions), or not at all (an angle, a count).
+    takes_any_batch : bool, default=True
+        Whether `row_loss` and `predict` accept any number of leading dimensions, so that several terms can be
+        computed at once. A loss that needs exactly two dimensions says False.
+    """
+
+    n_columns: ClassVar[int | None] = 1
+    target_scaling: ClassVar[Literal["column", "group"] | None] = "column"
+    takes_any_batch: ClassVar[bool] = True
+
+    def n_raw(self, n_columns: int) -> int:
+        """Return the number of raw network outputs for ``n_columns`` target columns."""
+        return n_columns
+
+    def fitted_to(self, y: np.ndarray, names: tuple[str, ...]) -> ColumnLoss:
+        """Return this loss with what it must learn from the training targets, in the user's units.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n_samples, n_columns)
+            The training targets of its columns.
+        names : tuple of str
+            The names of its columns, for messages.
+
+        Returns
+        -------
+        loss : ColumnLoss
+            By default the loss itself.
+
+        Raises
+        ------
+        ValueError
+            If the targets are not what this loss is for.
+        """
+        return self
+
+    @abstractmethod
+    def row_loss(self, raw: Tensor, y: Tensor) -> Tensor:
+        """Return the loss of each row.
+
+        Parameters
+        ----------
+        raw : Tensor of shape (..., n_raw)
+            Raw outputs of the network.
+        y : Tensor of shape (..., n_columns)
+            Targets, standardised as `target_scaling` says.
+
+        Returns
+        -------
+        loss : Tensor of shape (...)
+            One value per row.
+        """
+
+    def predict(self, raw: Tensor) -> Tensor:
+        """Read the prediction from raw outputs.
+
+        Parameters
+        ----------
+        raw : Tensor of shape (..., n_raw)
+            Raw outputs of the network.
+
+        Returns
+        -------
+        y_pred : Tensor of shape (..., n_columns)
+            The prediction, in the units in which `row_loss` takes its targets.
+        """
+        return raw

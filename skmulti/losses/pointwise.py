@@ -1,0 +1,191 @@
+"""Losses of the difference between one raw output and one target."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from skmulti.losses._checks import check_level, check_positive
+from skmulti.losses.base import ColumnLoss
+
+
+@dataclass(frozen=True)
+class SquaredError(ColumnLoss):
+    """Squared error, ``(y - p)**2``: the prediction is the mean.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skmulti.losses import SquaredError
+    >>> SquaredError().row_loss(torch.tensor([[1.0], [3.0]]), torch.tensor([[2.0], [0.0]]))
+    tensor([1., 9.])
+    """
+
+    def row_loss(self, raw: Tensor, y: Tensor) -> Tensor:
+        """Return the squared error of each row."""
+        return (raw - y).square().squeeze(-1)
+
+
+@dataclass(frozen=True)
+class AbsoluteError(ColumnLoss):
+    """Absolute error, ``|y - p|``: the prediction is the median, and outliers weigh little.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skmulti.losses import AbsoluteError
+    >>> AbsoluteError().row_loss(torch.tensor([[1.0], [3.0]]), torch.tensor([[2.0], [0.0]]))
+    tensor([1., 3.])
+    """
+
+    def row_loss(self, raw: Tensor, y: Tensor) -> Tensor:
+        """Return the absolute error of each row."""
+        return (raw - y).abs().squeeze(-1)
+
+
+@dataclass(frozen=True)
+class Huber(ColumnLoss):
+    """Huber's loss: squared near zero, absolute beyond ``delta`` [1]_.
+
+    With ``d = y - p`` it is ``d**2 / 2`` where ``|d| <= delta`` and ``delta * (|d| - delta / 2)`` elsewhere.
+
+    Parameters
+    ----------
+    delta : float, default=1.0
+        Where the square ends, positive; in standard deviations of the column while targets are standardised.
+
+    Raises
+    ------
+    ValueError
+        If `delta` is not a positive number.
+
+    References
+    ----------
+    .. [1] P. J. Huber, "Robust estimation of a location parameter", Annals of Mathematical Statistics 35
+       (1964), 73-101.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skmulti.losses import Huber
+    >>> Huber(delta=1.0).row_loss(torch.tensor([[1.5], [3.0]]), torch.tensor([[2.0], [0.0]]))
+    tensor([0.1250, 2.5000])
+    """
+
+    delta: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_positive("delta", self.delta, loss="huber")
+
+    def row_loss(self, raw: Tensor, y: Tensor) -> Tensor:
+        """Return Huber's loss of each row."""
+        return F.huber_loss(raw, y, reduction="none", delta=self.delta).squeeze(-1)
+
+
+@dataclass(frozen=True)
+class SmoothL1(ColumnLoss):
+    """Smooth L1 loss: absolute error whose tip is rounded within ``beta`` [1]_.
+
+    With ``d = y - p`` it is ``d**2 / (2 * beta)`` where ``|d| < beta`` and ``|d| - beta / 2`` elsewhere: Huber's
+    loss divided by ``beta``.
+
+    Parameters
+    ----------
+    beta : float, default=1.0
+        Half width of the rounded tip, positive; in standard deviations of the column while targets are
+        standardised.
+
+    Raises
+    ------
+    ValueError
+        If `beta` is not a positive number.
+
+    References
+    ----------
+    .. [1] R. Girshick, "Fast R-CNN", ICCV 2015, equation 3.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skmulti.losses import SmoothL1
+    >>> SmoothL1(beta=2.0).row_loss(torch.tensor([[1.0], [3.0]]), torch.tensor([[2.0], [0.0]]))
+    tensor([0.2500, 2.0000])
+    """
+
+    beta: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_positive("beta", self.beta, loss="smooth_l1")
+
+    def row_loss(self, raw: Tensor, y: Tensor) -> Tensor:
+        """Return the smooth L1 loss of each row."""
+        return F.smooth_l1_loss(raw, y, reduction="none", beta=self.beta).squeeze(-1)
+
+
+@dataclass(frozen=True)
+class LogCosh(ColumnLoss):
+    """Logarithm of the hyperbolic cosine, ``log(cosh(y - p))``: smooth everywhere, absolute far away.
+
+    Computed as ``|d| + softplus(-2 |d|) - log(2)``, which neither overflows nor loses its digits far from zero.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skmulti.losses import LogCosh
+    >>> LogCosh().row_loss(torch.tensor([[1.0], [300.0]]), torch.tensor([[1.0], [0.0]]))
+    tensor([  0.0000, 299.3069])
+    """
+
+    def row_loss(self, raw: Tensor, y: Tensor) -> Tensor:
+        """Return the log-cosh loss of each row."""
+        d = raw - y
+        far = d.abs()
+        # log1p keeps its digits where cosh is close to one: log(cosh(d)) = log1p(2 sinh(d / 2)^2).
+        near = torch.log1p(2 * torch.sinh(d.clamp(-1.0, 1.0) / 2).square())
+        value = torch.where(far < 1.0, near, far + F.softplus(-2 * far) - _LOG_2)
+        return value.squeeze(-1)
+
+
+@dataclass(frozen=True)
+class Quantile(ColumnLoss):
+    """Quantile (pinball) loss: the prediction is the quantile of the given level [1]_.
+
+    With ``d = y - p`` it is ``level * d`` where ``d >= 0`` and ``(level - 1) * d`` elsewhere.
+
+    Parameters
+    ----------
+    level : float, default=0.5
+        The quantile's level, between 0 and 1. 0.5 gives the median, with half the absolute error as the loss.
+
+    Raises
+    ------
+    ValueError
+        If `level` is not a number between 0 and 1.
+
+    References
+    ----------
+    .. [1] R. Koenker and G. Bassett, "Regression quantiles", Econometrica 46 (1978), 33-50.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skmulti.losses import Quantile
+    >>> Quantile(level=0.75).row_loss(torch.tensor([[1.0], [3.0]]), torch.tensor([[2.0], [0.0]]))
+    tensor([0.7500, 0.7500])
+    """
+
+    level: float = 0.5
+
+    def __post_init__(self) -> None:
+        check_level("level", self.level, loss="quantile")
+
+    def row_loss(self, raw: Tensor, y: Tensor) -> Tensor:
+        """Return the pinball loss of each row."""
+        d = y - raw
+        return torch.maximum(self.level * d, (self.level - 1) * d).squeeze(-1)
+
+
+_LOG_2 = 0.6931471805599453

@@ -1,0 +1,84 @@
+"""The table of losses by name: a new loss is one line here."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any
+
+from torch import nn
+
+from skmulti.losses.base import ColumnLoss
+from skmulti.losses.circular import Circular
+from skmulti.losses.pointwise import AbsoluteError, Huber, LogCosh, Quantile, SmoothL1, SquaredError
+from skmulti.losses.torch_loss import wrap_torch_loss
+
+COLUMN_LOSSES: dict[str, type[ColumnLoss]] = {
+    "squared_error": SquaredError,
+    "absolute_error": AbsoluteError,
+    "huber": Huber,
+    "smooth_l1": SmoothL1,
+    "log_cosh": LogCosh,
+    "quantile": Quantile,
+    "circular": Circular,
+}
+
+# The short names of torch and Keras.
+ALIASES: dict[str, str] = {
+    "mse": "squared_error",
+    "l2": "squared_error",
+    "mean_squared_error": "squared_error",
+    "mae": "absolute_error",
+    "l1": "absolute_error",
+    "mean_absolute_error": "absolute_error",
+    "logcosh": "log_cosh",
+    "pinball": "quantile",
+}
+
+
+def make_loss(loss: Any) -> ColumnLoss:
+    """Return the column loss that a user's value means.
+
+    Parameters
+    ----------
+    loss : str, ColumnLoss, torch loss or callable
+        The name of a loss in `COLUMN_LOSSES` or `ALIASES`, a column loss (class or instance), a torch loss
+        (class or instance), or a callable of (raw outputs, targets).
+
+    Returns
+    -------
+    loss : ColumnLoss
+        The column loss.
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown; the message names the nearest known one.
+    TypeError
+        If the value is none of these.
+
+    Examples
+    --------
+    >>> from skmulti.losses import make_loss
+    >>> make_loss("mae")
+    AbsoluteError()
+    """
+    if isinstance(loss, str):
+        name = ALIASES.get(loss, loss)
+        if name not in COLUMN_LOSSES:
+            near = difflib.get_close_matches(loss, [*COLUMN_LOSSES, *ALIASES], n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise ValueError(
+                f"The 'loss' parameter must name a known loss: {', '.join(map(repr, COLUMN_LOSSES))}. "
+                f"Got {loss!r} instead.{hint}"
+            )
+        return COLUMN_LOSSES[name]()
+    if isinstance(loss, ColumnLoss):
+        return loss
+    if isinstance(loss, type) and issubclass(loss, ColumnLoss):
+        return loss()
+    if callable(loss) and not (isinstance(loss, type) and not issubclass(loss, nn.Module)):
+        return wrap_torch_loss(loss)
+    raise TypeError(
+        "The 'loss' parameter must hold names of losses, column losses, torch losses or callables. "
+        f"Got {loss!r} instead."
+    )

@@ -1,0 +1,96 @@
+"""torch's own losses, and any callable, as a column loss."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from torch import Tensor, nn
+
+from skmulti.losses.base import ColumnLoss
+
+# They depend on the difference of their arguments alone, so that standardised targets mean the same.
+_DIFFERENCE_LOSSES = (nn.MSELoss, nn.L1Loss, nn.SmoothL1Loss, nn.HuberLoss)
+
+
+@dataclass(frozen=True)
+class TorchLoss(ColumnLoss):
+    """A torch loss, or any callable of (raw outputs, targets), over one column or a group of them.
+
+    The callable gets two tensors of shape (n_rows, n_columns), as a torch criterion does, and answers with one
+    value per row, or one per row and column, which are averaged over the columns, or with one number for all.
+    The term is their mean over the rows, so that ``nn.MSELoss()`` over four columns is what it is in torch.
+
+    Parameters
+    ----------
+    loss : callable or torch.nn.Module
+        The loss. A module with a `reduction` is used with ``reduction="none"``; what it had must have been
+        ``"mean"`` (torch's default) or ``"none"``.
+    standardize : bool, default=False
+        Whether it takes standardised targets. `make_loss` gives True to torch's losses of a difference
+        (``MSELoss``, ``L1Loss``, ``SmoothL1Loss``, ``HuberLoss``) and False to anything else, whose meaning may
+        depend on the targets' unit.
+
+    Raises
+    ------
+    ValueError
+        If the module's reduction is another one, or if the loss answers with another shape.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skmulti.losses import TorchLoss
+    >>> loss = TorchLoss(torch.nn.MSELoss())
+    >>> loss.row_loss(torch.tensor([[1.0, 2.0]]), torch.tensor([[0.0, 4.0]]))
+    tensor([2.5000])
+    """
+
+    loss: Callable[[Tensor, Tensor], Tensor]
+    standardize: bool = False
+
+    n_columns = None
+    takes_any_batch = False
+
+    def __post_init__(self) -> None:
+        reduction = getattr(self.loss, "reduction", "mean")
+        if isinstance(self.loss, nn.Module) and reduction not in ("mean", "none"):
+            raise ValueError(
+                f"The loss {self._name} must have reduction='mean' or 'none', since a term is the mean over the rows. "
+                f"Got reduction={reduction!r} instead; a factor belongs into 'loss_weights'."
+            )
+
+    @property
+    def _name(self) -> str:
+        return getattr(self.loss, "__name__", type(self.loss).__name__)
+
+    @property
+    def target_scaling(self) -> Literal["column"] | None:  # type: ignore[override]
+        """Return whether the targets are standardised, column by column."""
+        return "column" if self.standardize else None
+
+    def row_loss(self, raw: Tensor, y: Tensor) -> Tensor:
+        """Return the loss of each row: the mean of the callable's values over the columns."""
+        values = _per_element(self.loss)(raw, y)
+        if not isinstance(values, Tensor) or values.shape not in (raw.shape, raw.shape[:1], ()):
+            came = tuple(values.shape) if isinstance(values, Tensor) else type(values).__name__
+            raise ValueError(
+                f"The loss {self._name} must return one value per row, shape {tuple(raw.shape[:1])}, or one per row "
+                f"and column, shape {tuple(raw.shape)}, or one number. Got {came} instead."
+            )
+        return values.mean(-1) if values.ndim == 2 else values.expand(raw.shape[0])
+
+
+def wrap_torch_loss(loss: Any) -> TorchLoss:
+    """Return a torch loss (class or instance) or a callable as a column loss."""
+    if isinstance(loss, type):
+        loss = loss()
+    return TorchLoss(loss, standardize=isinstance(loss, _DIFFERENCE_LOSSES))
+
+
+def _per_element(loss: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
+    if isinstance(loss, nn.Module) and getattr(loss, "reduction", "none") != "none":
+        loss = copy.copy(loss)
+        vars(loss)["reduction"] = "none"
+    return loss

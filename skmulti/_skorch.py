@@ -1,0 +1,207 @@
+"""skorch's regressor, kept to scikit-learn's contract: the only file that works around either.
+
+What differs from a stock skorch net, and why:
+
+* ``__init__`` stores its parameters and nothing else; what skorch sets there are class attributes here,
+  which serve until ``fit``.
+* ``get_params`` reads the stored parameters; the default callbacks, which ``fit`` changes, are not parameters.
+* ``set_params`` stores anything, as scikit-learn's does, and asks skorch only for what lives in a fitted net
+  (its callbacks, its optimizer, its module).
+* A regressor has no ``predict_proba``.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import MappingProxyType
+from typing import Any
+
+import torch
+from sklearn.base import BaseEstimator, MultiOutputMixin
+from sklearn.utils.validation import check_is_fitted
+from skorch import NeuralNetRegressor
+from skorch.dataset import unpack_data
+from skorch.history import History
+
+_ROWS_PER_BLOCK = 4
+
+
+class ContractNet(MultiOutputMixin, NeuralNetRegressor):
+    """A skorch regressor that scikit-learn's estimator checks accept."""
+
+    history_: Any = None
+    initialized_: Any = False
+    virtual_params_: Any = MappingProxyType({})
+    # skorch registers these on first use, on the instance; known from the start, they need no registration
+    # and a parameter may hold a torch module.
+    prefixes_ = [*NeuralNetRegressor.prefixes_, "module", "criterion", "optimizer"]
+    cuda_dependent_attributes_ = ["module_", "criterion_", "optimizer_"]
+    _modules = ["module"]
+    _criteria = ["criterion"]
+    _optimizers = ["optimizer"]
+
+    # Prefixes of parameters that belong to the estimator, not to one of skorch's components.
+    _own_prefixes: tuple[str, ...] = ()
+
+    def __init__(self, **prefix__params: Any) -> None:
+        # The catch-all bears two underscores as all that it may hold: scikit-learn's checks pass its name too.
+        for name in prefix__params:
+            if "__" not in name:
+                raise TypeError(f"{type(self).__name__}.__init__() got an unexpected keyword argument {name!r}.")
+        self.__dict__.update(prefix__params)
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Show the parameters that a subclass passes on in its signature, where tools look for them."""
+        super().__init_subclass__(**kwargs)
+        if "__init__" in vars(cls):
+            init: Any = vars(cls)["__init__"]
+            init.__signature__ = _with_inherited_parameters(cls)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name.endswith("_"):
+            super().__setattr__(name, value)
+        else:
+            object.__setattr__(self, name, value)
+
+    # skorch's own is an attribute filled in __init__ and in set_params.
+    @property
+    def _params_to_validate(self) -> set[str]:
+        own = tuple(f"{prefix}__" for prefix in self._own_prefixes)
+        return {name for name in self._get_param_names() if "__" in name and not name.startswith(own)}
+
+    def _get_param_names(self) -> list[str]:
+        return [name for name in vars(self) if not name.startswith("_") and not name.endswith("_")]
+
+    def _get_params_callbacks(self, deep: bool = True) -> dict[str, Any]:
+        if not deep or not isinstance(self.callbacks, (list, type(None))):
+            return {}
+        users = [item[1] if isinstance(item, (tuple, list)) else item for item in self.callbacks or []]
+        params: dict[str, Any] = {}
+        for name, callback in self._uniquely_named_callbacks():
+            if any(callback is given for given in users):
+                params[f"callbacks__{name}"] = callback
+            if callback is not None and not isinstance(callback, type):
+                for key, value in callback.get_params().items():
+                    params[f"callbacks__{name}__{key}"] = value
+        return params
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Get the parameters of this estimator.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            Whether to add the parameters of the callbacks as ``callbacks__<name>__<parameter>``.
+
+        Returns
+        -------
+        params : dict
+            Parameter names mapped to their values.
+        """
+        params = BaseEstimator.get_params(self, deep=deep)
+        return {**self._get_params_callbacks(deep=deep), **params}
+
+    def set_params(self, **params: Any) -> ContractNet:
+        """Set parameters of this estimator.
+
+        Parameters are stored and take effect at the next ``fit``. As in every skorch net, ``lr``,
+        ``optimizer__*`` and ``callbacks*`` of a fitted net take effect at once, and ``module__*`` of a fitted
+        net builds its module anew.
+
+        Parameters
+        ----------
+        **params : dict
+            Estimator parameters.
+
+        Returns
+        -------
+        self : object
+            This estimator.
+        """
+        known = self._get_param_names()
+        for name in params:
+            if "__" not in name and name not in known:
+                raise ValueError(
+                    f"Invalid parameter {name!r} for estimator {type(self).__name__}. "
+                    f"Valid parameters are: {sorted(name for name in known if '__' not in name)!r}."
+                )
+        self.__dict__.update(params)
+        if self.initialized_:
+            live = {name: value for name, value in params.items() if self._is_live_param(name)}
+            if live:
+                super().set_params(**live)
+        return self
+
+    def _is_live_param(self, name: str) -> bool:
+        """Return whether a parameter acts on a fitted net at once."""
+        component = name.split("__", 1)[0]
+        return component == "callbacks" or self._is_virtual_param(name) or ("__" in name and component in self._modules)
+
+    def initialize_history(self) -> ContractNet:
+        """Start an empty history, and leave that of an earlier fit to those who hold it."""
+        self.history_ = History()
+        return self
+
+    @property
+    def predict_proba(self) -> Any:
+        """Not available: this is a regressor."""
+        raise AttributeError(f"{type(self).__name__} is a regressor and has no predict_proba.")
+
+    def check_is_fitted(self, attributes: Any = None, *args: Any, **kwargs: Any) -> None:
+        """Raise scikit-learn's NotFittedError unless the net was fitted or initialized."""
+        check_is_fitted(self, attributes, *args, **kwargs)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return bool(self.initialized_)
+
+    def __repr__(self, N_CHAR_MAX: int = 700) -> str:
+        return BaseEstimator.__repr__(self, N_CHAR_MAX)
+
+    def evaluation_step(self, batch: Any, training: bool = False) -> Any:
+        """Return the module's outputs for a batch, the same for a row whatever rows are beside it.
+
+        Matrix products handle rows in blocks, and what is left over in another order of summation: a row would
+        change in its last digit with the number of rows. Whole blocks keep it.
+        """
+        X, y = unpack_data(batch)
+        n_rows = len(X)
+        rest = -n_rows % _ROWS_PER_BLOCK
+        if training or not rest or not isinstance(X, torch.Tensor):
+            return super().evaluation_step(batch, training=training)
+        padded = torch.cat([X, X[-1:].expand(rest, *X.shape[1:])])
+        return super().evaluation_step((padded, y), training=training)[:n_rows]
+
+    @contextmanager
+    def _unchanged_on_error(self) -> Iterator[None]:
+        """Put everything back as it was when the block raises: bad input never loses a fitted net."""
+        before = dict(vars(self))
+        try:
+            yield
+        except BaseException:
+            self.__dict__.clear()
+            self.__dict__.update(before)
+            raise
+
+
+def _with_inherited_parameters(cls: type) -> inspect.Signature:
+    """Return the signature of ``cls.__init__`` with the parameters that it passes on to its parent."""
+    own = inspect.signature(vars(cls)["__init__"])
+    parameters = dict(own.parameters)
+    passes_on = [p for p in parameters.values() if p.kind is p.VAR_KEYWORD]
+    if not passes_on:
+        return own
+    del parameters[passes_on[0].name]
+    fixed = getattr(cls, "_fixed_params", ())
+    for name, parameter in inspect.signature(cls.__mro__[1].__init__).parameters.items():  # type: ignore[misc]
+        if name not in parameters and name not in fixed:
+            if parameter.kind is parameter.POSITIONAL_OR_KEYWORD:
+                parameter = parameter.replace(kind=parameter.KEYWORD_ONLY)
+            parameters[name] = parameter
+    return own.replace(parameters=sorted(parameters.values(), key=lambda p: p.kind))
+
+
+def has_batch_norm(module: torch.nn.Module) -> bool:
+    """Return whether ``module`` normalises over the batch, so that a batch of one row can't be trained on."""
+    return any(isinstance(part, torch.nn.modules.batchnorm._BatchNorm) for part in module.modules())

@@ -1,0 +1,51 @@
+"""A loss that becomes NaN or infinite stops the training, and the last good parameters are kept."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import torch
+from torch import nn
+
+
+class TrainingDivergedError(ValueError):
+    """A loss became NaN or infinite in training; the net keeps its last good parameters."""
+
+
+class LastGood:
+    """A copy of a module's parameters and buffers, renewed while they are finite.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        The module to guard.
+    """
+
+    def __init__(self, module: nn.Module) -> None:
+        self._live = [*module.parameters(), *module.buffers()]
+        self._copy = [value.detach().clone() for value in self._live]
+
+    def renew(self) -> bool:
+        """Copy the module's values unless one of them is not finite; return whether all are."""
+        values = [value.detach() for value in self._live]
+        numbers = [value for value in values if value.is_floating_point() and value.numel()]
+        if numbers and not torch.stack(torch._foreach_norm(numbers)).sum().isfinite():
+            return False
+        torch._foreach_copy_(self._copy, values)
+        return True
+
+    def restore(self) -> None:
+        """Give the module the values of the copy."""
+        with torch.no_grad():
+            torch._foreach_copy_(self._live, self._copy)
+
+
+def divergence_message(epoch: int, term_losses: Mapping[str, float]) -> str:
+    """Return what to say of an epoch whose losses or whose parameters are not all finite."""
+    bad = [f"{name!r} ({value})" for name, value in term_losses.items() if not math.isfinite(value)]
+    what = f"the loss of {', '.join(bad)} is not finite" if bad else "a parameter of the network is not finite"
+    return (
+        f"Training diverged in epoch {epoch}: {what}. The net keeps the parameters of the last good epoch. "
+        "Lower 'lr', scale X and the targets, or clip the gradients (skorch.callbacks.GradientNormClipping)."
+    )

@@ -1,0 +1,91 @@
+"""Batches gathered by row index, in one operation each."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from skorch.dataset import Dataset
+from torch import Tensor
+from torch.utils.data import Subset
+
+
+class TensorLoader:
+    """Iterate over batches of a skorch Dataset of arrays, as torch's DataLoader does, without a call per row.
+
+    Parameters
+    ----------
+    dataset : skorch.dataset.Dataset or torch.utils.data.Subset of one
+        The rows. X and y must be arrays or tensors; see `can_load`.
+    batch_size : int, default=1
+        Rows per batch.
+    shuffle : bool, default=False
+        Whether each pass goes through the rows in a new random order.
+    drop_last : bool, default=False
+        Whether to leave out a last batch that has fewer rows.
+    generator : torch.Generator or None, default=None
+        What the order is drawn from. None takes torch's global generator.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skorch.dataset import Dataset
+    >>> from skmulti.training import TensorLoader
+    >>> loader = TensorLoader(Dataset(np.ones((5, 2)), np.zeros((5, 1))), batch_size=2)
+    >>> [tuple(X.shape) for X, y in loader]
+    [(2, 2), (2, 2), (1, 2)]
+    """
+
+    def __init__(
+        self,
+        dataset: Any,
+        batch_size: int = 1,
+        shuffle: bool = False,
+        drop_last: bool = False,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        self.dataset = dataset
+        self.batch_size = batch_size
+        self.shuffle = shuffle
+        self.drop_last = drop_last
+        self.generator = generator
+
+    @staticmethod
+    def can_load(dataset: Any) -> bool:
+        """Return whether the rows of ``dataset`` can be gathered by index, with no work of its own per row."""
+        whole: Any = dataset.dataset if isinstance(dataset, Subset) else dataset
+        return type(whole) is Dataset and all(
+            isinstance(part, (np.ndarray, Tensor, type(None))) for part in (whole.X, whole.y)
+        )
+
+    def __len__(self) -> int:
+        n_full, rest = divmod(len(self.dataset), self.batch_size)
+        return n_full + (1 if rest and not self.drop_last else 0)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        whole: Any = self.dataset
+        rows = None
+        if isinstance(self.dataset, Subset):
+            whole, rows = self.dataset.dataset, torch.as_tensor(np.asarray(self.dataset.indices))
+        X = as_tensor(whole.X)
+        y = torch.zeros(len(X)) if whole.y is None else as_tensor(whole.y)
+        if self.shuffle:
+            order = torch.randperm(len(self.dataset), generator=self.generator)
+            rows = order if rows is None else rows[order]
+        for batch in range(len(self)):
+            part = slice(batch * self.batch_size, (batch + 1) * self.batch_size)
+            if rows is None:
+                yield X[part], y[part]
+            else:
+                yield X[rows[part]], y[rows[part]]
+
+
+def as_tensor(values: np.ndarray | Tensor) -> Tensor:
+    """Return a tensor that shares its memory with ``values``, which nobody writes to."""
+    with warnings.catch_warnings():
+        # A read-only array (a memory map) is fine: training reads it and does not write.
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+        return torch.as_tensor(values)

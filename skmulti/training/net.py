@@ -1,0 +1,177 @@
+"""The training half of an estimator: what is overridden at skorch's documented seams."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.model_selection import ShuffleSplit
+from skorch.callbacks import EarlyStopping, EpochTimer, PassthroughScoring
+from skorch.dataset import ValidSplit
+from skorch.utils import to_tensor
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from skmulti._skorch import ContractNet, has_batch_norm
+from skmulti.training.callbacks import TermLog
+from skmulti.training.divergence import LastGood, TrainingDivergedError, divergence_message
+from skmulti.training.loader import TensorLoader
+from skmulti.training.randomness import RandomStreams
+
+# Rows of a batch that nobody learns from: enough to amortise the call, few enough for an image's activations.
+_READING_BATCH = 1024
+
+
+class TrainingNet(ContractNet):
+    """Batches, validation rows, early stopping, the record of every term, and the guard against divergence."""
+
+    _streams: RandomStreams
+    _holdout: tuple[np.ndarray, np.ndarray] | None = None
+    _last_good: LastGood | None = None
+    _batch_terms: Tensor | None = None
+
+    @property
+    def _default_callbacks(self) -> list[tuple[str, Any]]:
+        callbacks = [
+            ("epoch_timer", EpochTimer()),
+            ("train_loss", PassthroughScoring(name="train_loss", on_train=True)),
+            ("valid_loss", PassthroughScoring(name="valid_loss")),
+            ("print_log", TermLog()),
+        ]
+        if self.early_stopping:
+            stop = EarlyStopping(
+                patience=self.n_iter_no_change, threshold=self.tol, threshold_mode="abs", load_best=True
+            )
+            callbacks.insert(3, ("early_stopping", stop))
+        return callbacks
+
+    def get_split_datasets(self, X: Any, y: Any = None, **split_params: Any) -> tuple[Any, Any]:
+        """Return the rows to learn from and the rows to validate on, or None.
+
+        In this order: what `fit` was given as ``X_val``, what `train_split` chooses, a share of the rows while
+        `early_stopping` is on, none.
+        """
+        if self._holdout is not None:
+            return self.get_dataset(X, y), self.get_dataset(*self._holdout)
+        if self.train_split is None and self.early_stopping:
+            share = ShuffleSplit(1, test_size=self.validation_fraction, random_state=self._streams.split_seed)
+            train, valid = ValidSplit(share)(self.get_dataset(X, y), y)
+        else:
+            train, valid = super().get_split_datasets(X, y, **split_params)
+        if self.early_stopping and valid is None:
+            raise ValueError(
+                "The 'early_stopping' parameter needs rows to validate on. Got a 'train_split' that gives none; "
+                "give X_val and y_val to fit, or leave 'train_split' at None."
+            )
+        if len(train) == 0 or (valid is not None and len(valid) == 0):
+            raise ValueError(
+                "The 'train_split' parameter must leave rows to learn from and rows to validate on. "
+                f"Got {len(train)} and {0 if valid is None else len(valid)} of {len(X)} rows."
+            )
+        return train, valid
+
+    def get_iterator(self, dataset: Any, training: bool = False) -> Any:
+        """Return the batches of a dataset, in an order drawn from the net's own generator while training."""
+        name = "iterator_train" if training else "iterator_valid"
+        params = self.get_params_for(name)
+        iterator = getattr(self, name)
+        if iterator is TensorLoader and not TensorLoader.can_load(dataset):
+            iterator = DataLoader
+        n_rows = len(dataset)
+        params["batch_size"] = self._rows_per_batch(params.get("batch_size", self.batch_size), n_rows, training)
+        if training:
+            params.setdefault("shuffle", self.shuffle)
+            if iterator in (TensorLoader, DataLoader):
+                params.setdefault("generator", self._streams.order)
+            if n_rows % params["batch_size"] == 1 < n_rows and has_batch_norm(self.module_):
+                # Batch normalisation can't learn from one row: leave out the rest of this epoch.
+                params.setdefault("drop_last", True)
+        return iterator(dataset, **params)
+
+    @staticmethod
+    def _rows_per_batch(batch_size: Any, n_rows: int, training: bool) -> int:
+        if batch_size == "auto":
+            if not training:
+                return _READING_BATCH
+            # About fifty steps an epoch, between 32 and 256 rows each.
+            return int(2 ** np.clip(round(math.log2(max(n_rows, 1) / 50)), 5, 8))
+        return max(n_rows, 1) if batch_size == -1 else int(batch_size)
+
+    def get_loss(self, y_pred: Any, y_true: Any, X: Any = None, training: bool = False) -> Tensor:
+        """Return the total loss of a batch, whose targets are in the user's units."""
+        if not isinstance(y_pred, Tensor):
+            raise TypeError(f"The module must return one tensor of raw outputs. Got {type(y_pred).__name__} instead.")
+        y_true = self.target_scaler_.transform(to_tensor(y_true, device="cpu")).to(y_pred.device)
+        terms = self.criterion_.term_losses(y_pred, y_true)
+        if self._batch_terms is None:
+            self._batch_terms = terms.detach()
+        total: Tensor = self.criterion_.total(terms)
+        return total
+
+    def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
+        """Take the first copy of the parameters."""
+        self._last_good = LastGood(self.module_)
+
+    def on_batch_begin(self, net: Any, batch: Any = None, training: bool = False, **kwargs: Any) -> None:
+        """Start a new record of this batch's terms."""
+        super().on_batch_begin(net, batch=batch, training=training, **kwargs)
+        self._batch_terms = None
+
+    def on_batch_end(self, net: Any, batch: Any = None, training: bool = False, **kwargs: Any) -> None:
+        """Keep this batch's terms on the device until the epoch is over."""
+        if self._batch_terms is not None:
+            self._epoch_terms.append((self._batch_terms, len(kwargs["y_pred"])))
+
+    def run_single_epoch(self, iterator: Any, training: bool, prefix: str, step_fn: Any, **fit_params: Any) -> None:
+        """Go through the batches once and record the mean of each term."""
+        self._epoch_terms: list[tuple[Tensor, int]] = []
+        super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
+        if self._epoch_terms:
+            losses, rows = zip(*self._epoch_terms, strict=True)
+            weights = torch.tensor(rows, dtype=torch.float64)
+            means = weights @ torch.stack(losses).cpu().double() / weights.sum()
+            for term, mean in zip(self.terms_, means.tolist(), strict=True):
+                self.history.record(f"{prefix}_loss__{term.name}", mean)
+
+    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
+        """Renew the copy of the parameters, or stop where a loss or a parameter is not finite."""
+        row = self.history[-1]
+        losses = {
+            (term.name if prefix == "train" else f"{term.name}, validation"): row[key]
+            for prefix in ("train", "valid")
+            for term in self.terms_
+            if (key := f"{prefix}_loss__{term.name}") in row
+        }
+        finite = self._last_good is None or self._last_good.renew() if _all_finite(losses) else False
+        if not finite:
+            raise TrainingDivergedError(divergence_message(row["epoch"], losses))
+
+    def _train(self, X: np.ndarray, y: np.ndarray, holdout: tuple[np.ndarray, np.ndarray] | None) -> None:
+        """Run skorch's training on checked arrays; targets are in the user's units, two-dimensional."""
+        self._holdout = holdout
+        try:
+            with self._streams.active():
+                super().partial_fit(X, y)
+        except TrainingDivergedError:
+            assert self._last_good is not None
+            self._last_good.restore()
+            # Its moments have seen what is not finite.
+            self.initialize_optimizer()
+            self.notify("on_train_end", X=X, y=y)
+            raise
+        finally:
+            self._drop_unfinished_epoch()
+            for name in ("_holdout", "_last_good", "_batch_terms", "_epoch_terms"):
+                self.__dict__.pop(name, None)
+
+    def _drop_unfinished_epoch(self) -> None:
+        """Remove the row of an epoch that an interruption cut off, so that the history can be read."""
+        if len(self.history) and "train_loss" not in self.history[-1]:
+            del self.history[-1:]
+        self.n_iter_ = len(self.history)
+
+
+def _all_finite(losses: dict[str, float]) -> bool:
+    return all(math.isfinite(value) for value in losses.values())

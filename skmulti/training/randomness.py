@@ -1,0 +1,82 @@
+"""Everything random of one net, drawn from one seed, with the global generators left as they were."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.utils import check_random_state
+
+
+class RandomStreams:
+    """Two streams from one seed: one for what torch draws itself, one for the order of the rows.
+
+    Two, so that another trainer can repeat the order of the rows without drawing the same dropout masks. The
+    first is torch's global generator under ``torch.manual_seed(seed)``.
+
+    Parameters
+    ----------
+    random_state : int, numpy.random.RandomState or None
+        As in scikit-learn.
+    device : str or torch.device, default="cpu"
+        Where the net trains: the generator of a CUDA device is kept as well.
+
+    Attributes
+    ----------
+    seed : int
+        The seed of torch's own stream.
+    order : torch.Generator
+        The generator for the order of the rows.
+    split_seed : int
+        A seed for the choice of validation rows, the same at every call.
+    """
+
+    def __init__(self, random_state: Any, device: Any = "cpu") -> None:
+        if isinstance(random_state, (int, np.integer)):
+            self.seed = int(random_state)
+        else:
+            self.seed = int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
+        order_seed, split_seed = np.random.SeedSequence(self.seed).generate_state(2)
+        self.split_seed = int(split_seed)
+        self.order = torch.Generator().manual_seed(int(order_seed))
+        self._state = torch.Generator().manual_seed(self.seed).get_state()
+        device = torch.device("cpu" if device is None else device)
+        self._cuda = [device.index or 0] if device.type == "cuda" else []
+        self._cuda_state: torch.Tensor | None = None
+        self._depth = 0
+
+    @contextmanager
+    def active(self) -> Iterator[None]:
+        """Let torch draw from this stream inside the block, and from its own afterwards."""
+        if self._depth:
+            yield
+            return
+        with torch.random.fork_rng(devices=self._cuda):
+            torch.set_rng_state(self._state)
+            for index in self._cuda:
+                if self._cuda_state is None:
+                    torch.cuda.manual_seed(self.seed)
+                else:
+                    torch.cuda.set_rng_state(self._cuda_state, index)
+            self._depth += 1
+            try:
+                yield
+            finally:
+                self._depth -= 1
+                self._state = torch.get_rng_state()
+                for index in self._cuda:
+                    self._cuda_state = torch.cuda.get_rng_state(index)
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = vars(self).copy()
+        state["order"] = self.order.get_state()
+        state["_depth"] = 0
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self.order = torch.Generator()
+        self.order.set_state(state["order"])

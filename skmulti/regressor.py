@@ -1,0 +1,458 @@
+"""The general estimator: a torch module, a loss and a weight per column, scikit-learn's contract."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.utils._param_validation import Interval, Options, StrOptions, validate_parameter_constraints
+from sklearn.utils.validation import check_is_fitted
+from skorch.dataset import Dataset
+from skorch.utils import is_dataset
+from torch import nn
+
+from skmulti._validation import Targets, check_inputs, check_same_length, check_targets
+from skmulti.columns import Columns, resolve_groups
+from skmulti.losses import MixedLoss
+from skmulti.modules import MLP
+from skmulti.scaling import TargetScaler
+from skmulti.terms import resolve_terms
+from skmulti.training import RandomStreams, TensorLoader, TrainingNet
+
+
+class MultiOutputNetRegressor(TrainingNet):
+    """A torch module that predicts several columns, with a loss and a weight for each.
+
+    The estimator is a skorch net and keeps scikit-learn's contract: it works in pipelines, searches and
+    cross-validation, and skorch's callbacks work in it.
+
+    Parameters
+    ----------
+    module : class or instance of torch.nn.Module, default=skmulti.modules.MLP
+        The network. It takes a float32 tensor of shape (n_rows, ...), a batch of X, and returns raw outputs of
+        shape (n_rows, n_outputs). A class whose ``__init__`` has a parameter `input_shape` or `n_outputs` is
+        given the shape of one row of X (a tuple) and the number of raw outputs that the losses need. Other
+        parameters are given as ``module__<parameter>``. An instance is copied, and starts from its parameters.
+    loss : str, loss, sequence or mapping, default="squared_error"
+        The loss of each column of y: one for all of them, a sequence with one per column, or a mapping from
+        columns (a name, a position, the name of a group, or a tuple of them) to losses; columns that a mapping
+        does not name take the squared error. A loss is a name in `skmulti.losses.COLUMN_LOSSES`, one of its
+        classes or instances, a torch loss (class or instance) or any callable of (raw outputs, targets). A torch
+        loss or a callable sees all the columns that it is given for at once and makes one term of the total, as
+        in torch; all others make one term per column. ``loss__<column>`` is a parameter of its own, as is
+        ``loss__<column>__<parameter>`` for the loss's own parameter.
+    loss_weights : sequence or mapping, default=None
+        The weights of the terms: a sequence with one per column, or a mapping from columns to weights. What is
+        not named weighs 1. ``loss_weights__<column>`` is a parameter of its own. The total is the plain sum over
+        terms of weight times mean loss.
+    column_groups : mapping of str to sequence of columns, default=None
+        Names for groups of columns, which `loss`, `loss_weights` and their ``__<column>`` forms may use.
+    scale_targets : bool, default=True
+        Whether columns are standardised for training where their losses allow it. Predictions are in the user's
+        units either way. Without it, a column in thousands drowns one in hundredths.
+    optimizer : class of torch.optim.Optimizer, default=torch.optim.Adam
+        The optimizer; its parameters are ``optimizer__<parameter>``, those of one part of the module
+        ``optimizer__param_groups=[(pattern of parameter names, {parameter: value}), ...]``.
+    lr : float, default=1e-3
+        The learning rate.
+    max_epochs : int, default=100
+        How often to go through the rows; in `partial_fit` and with `warm_start`, how often more.
+    batch_size : int or "auto", default="auto"
+        Rows per step; -1 means all of them. "auto" makes about fifty steps an epoch, of 32 to 256 rows.
+    shuffle : bool, default=True
+        Whether each epoch goes through the rows in a new order.
+    early_stopping : bool, default=False
+        Whether to stop when the validation loss has not improved by `tol` for `n_iter_no_change` epochs, and to
+        restore the parameters of the best epoch. The rows are X_val of `fit`, or what `train_split` chooses, or a
+        share of `validation_fraction`.
+    validation_fraction : float, default=0.1
+        The share of rows that early stopping sets aside, between 0 and 1.
+    n_iter_no_change : int, default=10
+        The patience of early stopping, in epochs.
+    tol : float, default=1e-4
+        The least improvement that counts for early stopping.
+    warm_start : bool, default=False
+        Whether `fit` goes on from the parameters of the last one.
+    random_state : int, RandomState or None, default=None
+        Decides everything random: initial parameters, dropout, the order of the rows, the validation share.
+        The global generators of torch and NumPy stay where they are; only None draws a seed from NumPy's.
+    verbose : int, default=0
+        Whether to print a line per epoch, with one column per term.
+    device : str or torch.device, default="cpu"
+        Where to compute, as in torch.
+    callbacks : list of skorch callbacks, default=None
+        Learning-rate schedules, checkpoints, scores per epoch and so on; see `skorch.callbacks`.
+    train_split : callable, default=None
+        How to choose validation rows, as in skorch (`skorch.dataset.ValidSplit`). None sets none aside unless
+        `early_stopping` is on.
+    iterator_train, iterator_valid : class, default=skmulti.training.TensorLoader
+        What makes the batches, as in skorch; ``torch.utils.data.DataLoader`` works as well.
+    dataset : class, default=skorch.dataset.Dataset
+        What holds the rows, as in skorch.
+    compile : bool, default=False
+        Whether to use ``torch.compile``, as in skorch.
+    use_caching, torch_load_kwargs
+        As in skorch.
+    **prefix__params
+        ``loss__<column>``, ``loss_weights__<column>``, and skorch's: ``module__*``, ``optimizer__*``,
+        ``iterator_train__*``, ``iterator_valid__*``, ``dataset__*``, ``callbacks__*``, ``compile__*``.
+
+    Attributes
+    ----------
+    module_ : torch.nn.Module
+        The trained network.
+    history_ : skorch.history.History
+        One row per epoch: ``train_loss``, ``valid_loss``, and those of each term as ``train_loss__<term>`` and
+        ``valid_loss__<term>``, not weighted.
+    terms_ : tuple of skmulti.losses.Term
+        The table of terms that `loss` and `loss_weights` came to.
+    target_names_ : ndarray of shape (n_outputs_,)
+        The names of y's columns; ``y0``, ``y1``, ... where y has none.
+    target_scaler_ : TargetScaler
+        What standardised the targets.
+    n_outputs_ : int
+        The number of columns of y.
+    n_features_in_ : int
+        The number of features of X.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        The names of the features, where X had names that are strings.
+    input_shape_ : tuple of int
+        The shape of one row of X.
+    n_iter_ : int
+        The number of epochs in the history.
+
+    Raises
+    ------
+    ValueError
+        In `fit`, for a parameter or data out of place; the message names the parameter or the column.
+    TrainingDivergedError
+        In `fit`, if a loss becomes NaN or infinite; the net keeps the parameters of the last good epoch.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmulti import MultiOutputNetRegressor
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(200, 3))
+    >>> y = np.column_stack([X[:, 0] + X[:, 1], 100 * X[:, 2]])
+    >>> net = MultiOutputNetRegressor(loss=["squared_error", "huber"], random_state=0).fit(X, y)
+    >>> net.predict(X[:4]).shape
+    (4, 2)
+    >>> bool(net.score(X, y) > 0.9)
+    True
+    """
+
+    criterion = MixedLoss
+    target_scaler_: TargetScaler
+
+    _own_prefixes = ("loss", "loss_weights")
+    # The parameters of a named estimator that are its module's.
+    _module_params: tuple[str, ...] = ()
+    # The parameters that a named estimator does not have.
+    _fixed_params: tuple[str, ...] = ()
+
+    _parameter_constraints = {
+        "scale_targets": ["boolean"],
+        "lr": [Interval(Real, 0, None, closed="neither")],
+        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left"), Options(Integral, {-1}), StrOptions({"auto"})],
+        "shuffle": ["boolean"],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "warm_start": ["boolean"],
+        "random_state": ["random_state"],
+        "callbacks": [list, None, StrOptions({"disable"})],
+        "train_split": [callable, None],
+        "optimizer": [callable],
+        "dataset": [callable],
+        "iterator_train": [callable],
+        "iterator_valid": [callable],
+        "module": [callable],
+    }
+
+    def __init__(
+        self,
+        module: Any = MLP,
+        *,
+        loss: Any = "squared_error",
+        loss_weights: Any = None,
+        column_groups: Any = None,
+        scale_targets: bool = True,
+        optimizer: Any = torch.optim.Adam,
+        lr: float = 1e-3,
+        max_epochs: int = 100,
+        batch_size: Any = "auto",
+        shuffle: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        tol: float = 1e-4,
+        warm_start: bool = False,
+        random_state: Any = None,
+        verbose: int = 0,
+        device: Any = "cpu",
+        callbacks: Any = None,
+        train_split: Any = None,
+        iterator_train: Any = TensorLoader,
+        iterator_valid: Any = TensorLoader,
+        dataset: Any = Dataset,
+        compile: bool = False,
+        use_caching: Any = "auto",
+        torch_load_kwargs: Any = None,
+        **prefix__params: Any,
+    ) -> None:
+        super().__init__(**prefix__params)
+        params = locals()
+        for name in _names_of(MultiOutputNetRegressor.__init__):
+            if name not in self._fixed_params:
+                self.__dict__[name] = params[name]
+
+    def fit(self, X: Any, y: Any, *, X_val: Any = None, y_val: Any = None) -> MultiOutputNetRegressor:
+        """Fit the network to inputs X and targets y.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Inputs: an array, a data frame or a tensor of numbers.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Targets; the names of a data frame's columns are kept.
+        X_val, y_val : array-like, default=None
+            Validation rows, in place of a share of X. In a pipeline, name "X_val" in its ``transform_input``.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If a parameter or the data are out of place; a net that was fitted before is unchanged then.
+        TrainingDivergedError
+            If a loss becomes NaN or infinite; the net keeps the parameters of the last good epoch.
+        """
+        if self.warm_start and self.initialized_:
+            return self.partial_fit(X, y, X_val=X_val, y_val=y_val)
+        with self._unchanged_on_error():
+            inputs, targets = self._begin(X, y)
+            holdout = self._check_holdout(X_val, y_val)
+        self._train(inputs, targets.values, holdout)
+        return self
+
+    def partial_fit(self, X: Any, y: Any, *, X_val: Any = None, y_val: Any = None) -> MultiOutputNetRegressor:
+        """Go on training with inputs X and targets y for `max_epochs` more epochs.
+
+        The first call decides the columns, their scaling and the sizes of the network. Losses and weights may
+        change between calls as long as the raw outputs stay the same.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Inputs.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Targets.
+        X_val, y_val : array-like, default=None
+            Validation rows.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+        """
+        with self._unchanged_on_error():
+            if not self.initialized_:
+                inputs, targets = self._begin(X, y)
+                self.target_scaler_ = self.target_scaler_.thaw()
+            else:
+                self._check_parameters()
+                targets = self._check_targets(y, parameter="y")
+                inputs = check_inputs(self, X, reset=False)
+                check_same_length(inputs, targets.values)
+                self._change_terms(targets)
+            holdout = self._check_holdout(X_val, y_val)
+        self._train(inputs, targets.values, holdout)
+        return self
+
+    def initialize(self, X: Any = None, y: Any = None) -> MultiOutputNetRegressor:
+        """Build the network without training it.
+
+        Parameters
+        ----------
+        X, y : array-like, default=None
+            Data from which sizes, columns and scaling are read. None is enough for a module that needs no sizes,
+            or a net that was fitted before.
+
+        Returns
+        -------
+        self : object
+            The estimator, untrained.
+
+        Raises
+        ------
+        ValueError
+            If sizes are needed and neither X and y nor an earlier fit give them.
+        """
+        with self._unchanged_on_error():
+            if X is not None:
+                self._begin(X, y)
+                return self
+            if not hasattr(self, "terms_"):
+                raise ValueError(
+                    f"{type(self).__name__}.initialize must be given X and y (a few rows are enough): the columns of y "
+                    "and the sizes of the network come from them. Got neither, and the net was not fitted before."
+                )
+            self._streams = RandomStreams(self.random_state, self.device)
+            with self._streams.active():
+                super().initialize()
+        return self
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Predict the targets of inputs X.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Inputs; callbacks may pass a skorch Dataset.
+
+        Returns
+        -------
+        y_pred : ndarray of shape (n_samples,) or (n_samples, n_outputs), float64
+            Predictions in the units, and with the number of dimensions, of the targets in `fit`.
+
+        Raises
+        ------
+        NotFittedError
+            If the net was not fitted.
+        ValueError
+            If X has other features or another shape than in `fit`, or holds NaN or infinity.
+        """
+        check_is_fitted(self)
+        inputs = X if is_dataset(X) else check_inputs(self, X, reset=False)
+        y_pred = self.target_scaler_.inverse_transform(self._reader.predict(self.forward(inputs)).numpy())
+        return y_pred if self._y_ndim == 2 else y_pred[:, 0]
+
+    def initialize_module(self) -> MultiOutputNetRegressor:
+        """Build the network with the sizes of the data."""
+        given = self.get_params_for("module")
+        module = self.module
+        if isinstance(module, nn.Module) and not given:
+            self.module_ = copy.deepcopy(module)
+            return self
+        factory = type(module) if isinstance(module, nn.Module) else module
+        accepted = inspect.signature(factory).parameters
+        sizes = {name: value for name, value in self._sizes().items() if name in accepted}
+        own = {name: getattr(self, name) for name in self._module_params}
+        with self._streams.active():
+            self.module_ = factory(**{**sizes, **own, **given})
+        return self
+
+    def initialize_criterion(self) -> MultiOutputNetRegressor:
+        """Build the total loss from the table of terms."""
+        if self.get_params_for("criterion"):
+            raise ValueError("The criterion has no parameters of its own. Give 'loss' and 'loss_weights' instead.")
+        self.criterion_ = MixedLoss(self.terms_)
+        self._reader = MixedLoss(self.terms_)
+        return self
+
+    def _sizes(self) -> dict[str, Any]:
+        """Return what the module may be told of the data, by the name of its parameter."""
+        return {"input_shape": self.input_shape_, "n_outputs": sum(len(term.raw) for term in self.terms_)}
+
+    def _groups(self, columns: tuple[str, ...]) -> Columns:
+        """Return the columns with the groups that the user named."""
+        return resolve_groups(columns, self.column_groups, parameter="column_groups")
+
+    def _head_columns(self, columns: Columns) -> list[tuple[int, ...]] | None:
+        """Return the columns of each head of the module; None where it has no heads."""
+        return None
+
+    def _begin(self, X: Any, y: Any) -> tuple[np.ndarray, Targets]:
+        """Check everything, resolve the columns and build the net; return the checked data."""
+        self._check_parameters()
+        if y is None:
+            raise ValueError(f"This {type(self).__name__} estimator requires y to be passed, but the target y is None.")
+        targets = check_targets(y)
+        inputs = check_inputs(self, X, reset=True, min_samples=2)
+        check_same_length(inputs, targets.values)
+        self.input_shape_ = inputs.shape[1:]
+        self.target_names_ = np.array(targets.names, dtype=object)
+        self.n_outputs_ = len(targets.names)
+        self._y_ndim = targets.ndim
+        self.terms_ = self._resolve_terms(targets)
+        self.target_scaler_ = TargetScaler.fit(targets.values, self.terms_, standardize=self.scale_targets)
+        self.initialize()
+        return inputs, targets
+
+    def _resolve_terms(self, targets: Targets) -> Any:
+        columns = self._groups(targets.names)
+        overrides = {name: value for name, value in vars(self).items() if name.startswith(("loss__", "loss_weights__"))}
+        return resolve_terms(
+            self.loss,
+            self.loss_weights,
+            columns,
+            targets.values,
+            overrides=overrides,
+            heads=self._head_columns(columns),
+        )
+
+    def _change_terms(self, targets: Targets) -> None:
+        """Take losses and weights that were set since the last fit, if they fit the network."""
+        terms = self._resolve_terms(targets)
+        before = [(term.columns, term.raw) for term in self.terms_]
+        if [(term.columns, term.raw) for term in terms] != before:
+            raise ValueError(
+                "The 'loss' parameter must keep the raw outputs of a net that goes on training. Got losses that need "
+                "others; use fit with warm_start=False."
+            )
+        self.terms_ = terms
+        self.initialize_criterion()
+        self.criterion_.to(self.device)
+        self.target_scaler_ = self.target_scaler_.thaw(targets.values)
+
+    def _check_targets(self, y: Any, *, parameter: str) -> Targets:
+        targets = check_targets(y, parameter=parameter)
+        names = tuple(self.target_names_)
+        if len(targets.names) != len(names) or (_named(y) and _was_named(names) and targets.names != names):
+            raise ValueError(
+                f"{parameter} must have the columns of y in fit: {', '.join(map(repr, names))}. "
+                f"Got {', '.join(map(repr, targets.names))}."
+            )
+        return targets
+
+    def _check_holdout(self, X_val: Any, y_val: Any) -> tuple[np.ndarray, np.ndarray] | None:
+        if (X_val is None) != (y_val is None):
+            missing = "X_val" if X_val is None else "y_val"
+            raise ValueError(f"X_val and y_val must be given together. Got no {missing}.")
+        if X_val is None:
+            return None
+        targets = self._check_targets(y_val, parameter="y_val")
+        inputs = check_inputs(self, X_val, reset=False, parameter="X_val")
+        check_same_length(inputs, targets.values)
+        return inputs, targets.values
+
+    def _check_parameters(self) -> None:
+        validate_parameter_constraints(
+            self._parameter_constraints, self.get_params(deep=False), caller_name=type(self).__name__
+        )
+
+
+def _names_of(init: Any) -> list[str]:
+    return [
+        name
+        for name, parameter in inspect.signature(init).parameters.items()
+        if name != "self" and parameter.kind is not parameter.VAR_KEYWORD
+    ]
+
+
+def _named(y: Any) -> bool:
+    return hasattr(y, "columns") or isinstance(getattr(y, "name", None), str)
+
+
+def _was_named(names: tuple[str, ...]) -> bool:
+    return names != tuple(f"y{i}" for i in range(len(names)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -40,15 +41,17 @@ class ColumnLoss(ABC):
         """Return the number of raw network outputs for ``n_columns`` target columns."""
         return n_columns
 
-    def fitted_to(self, y: np.ndarray, names: tuple[str, ...]) -> ColumnLoss:
+    def fitted_to(self, y: np.ndarray, names: tuple[str, ...], sample_weight: np.ndarray | None = None) -> ColumnLoss:
         """Return this loss with what it must learn from the training targets, in the user's units.
 
         Parameters
         ----------
         y : ndarray of shape (n_samples, n_columns)
-            The training targets of its columns.
+            The training targets of its columns, none missing.
         names : tuple of str
             The names of its columns, for messages.
+        sample_weight : ndarray of shape (n_samples,), default=None
+            The weights of the rows.
 
         Returns
         -------
@@ -93,3 +96,26 @@ class ColumnLoss(ABC):
             The prediction, in the units in which `row_loss` takes its targets.
         """
         return raw
+
+    def difference(self, y: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
+        """Return how far targets lie from predictions, both in the user's units, shape (n_samples, n_columns)."""
+        return y - y_pred
+
+    # The next three are for losses that say more than a point: a loss that can't say it leaves them as they are.
+
+    def std(self, raw: Tensor) -> Tensor:
+        """Return the standard deviation of each column, shape (..., n_columns)."""
+        raise NotImplementedError
+
+    def quantiles(self, raw: Tensor, levels: Sequence[float]) -> Tensor:
+        """Return quantiles of each column, shape (..., n_columns, n_levels)."""
+        raise NotImplementedError
+
+    def log_likelihood(self, raw: Tensor, y: Tensor) -> Tensor:
+        """Return the logarithm of the density of each row's targets, shape (...)."""
+        raise NotImplementedError
+
+    @classmethod
+    def says(cls, what: str) -> bool:
+        """Return whether this loss has "std", "quantiles" or "log_likelihood"."""
+        return getattr(cls, what) is not getattr(ColumnLoss, what)

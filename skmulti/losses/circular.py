@@ -4,18 +4,57 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
+from scipy import stats
 from torch import Tensor
 
-from skmulti.losses._checks import check_positive
+from skmulti.losses._checks import check_finite_or_none, check_positive
 from skmulti.losses.base import ColumnLoss
 
 
+class DirectionLoss(ColumnLoss):
+    """One angle read as the direction of a point of the plane, which the network emits."""
+
+    target_scaling = None
+    period: float
+    low: float | None
+
+    def n_raw(self, n_columns: int) -> int:
+        """Return 2: the coordinates of a point."""
+        return 2
+
+    def fitted_to(self, y: np.ndarray, names: tuple[str, ...], sample_weight: np.ndarray | None = None) -> Any:
+        """Choose the range of the predictions by the sign of the training targets."""
+        if self.low is not None:
+            return self
+        return dataclasses.replace(self, low=-self.period / 2 if y.min() < 0 else 0.0)  # type: ignore[type-var]
+
+    def unit_circle(self, y: Tensor) -> Tensor:
+        """Return the targets' points on the unit circle, shape (..., 2)."""
+        angle = y * (2 * math.pi / self.period)
+        return torch.cat([angle.cos(), angle.sin()], dim=-1)
+
+    def predict(self, raw: Tensor) -> Tensor:
+        """Return the direction of the point, in the user's unit."""
+        turn = torch.atan2(raw[..., 1:].double(), raw[..., :1].double()) * (self.period / (2 * math.pi))
+        low = self.low or 0.0
+        wrapped = low + torch.remainder(turn - low, self.period)
+        # A turn just below `low` is rounded to the end of the period, which belongs to the next one.
+        return torch.where(wrapped >= low + self.period, low, wrapped)
+
+    def difference(self, y: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
+        """Return the shorter way round from predictions to targets, from minus to plus half a period."""
+        half = self.period / 2
+        return np.asarray(np.mod(y - y_pred + half, self.period) - half)
+
+
 @dataclass(frozen=True)
-class Circular(ColumnLoss):
+class Circular(DirectionLoss):
     """An angle: 359 degrees and 1 degree are 2 degrees apart.
 
     The network emits a point ``p`` of the plane, the loss is its squared distance to the target's point on the
@@ -35,7 +74,7 @@ class Circular(ColumnLoss):
     Raises
     ------
     ValueError
-        If `period` is not a positive number.
+        If `period` is not a positive number, or `low` not a finite one.
 
     References
     ----------
@@ -54,30 +93,78 @@ class Circular(ColumnLoss):
     period: float = 360.0
     low: float | None = None
 
-    target_scaling = None
-
     def __post_init__(self) -> None:
         check_positive("period", self.period, loss="circular")
-
-    def n_raw(self, n_columns: int) -> int:
-        """Return 2: the coordinates of a point."""
-        return 2
-
-    def fitted_to(self, y: np.ndarray, names: tuple[str, ...]) -> Circular:
-        """Choose the range of the predictions by the sign of the training targets."""
-        if self.low is not None:
-            return self
-        return dataclasses.replace(self, low=-self.period / 2 if np.nanmin(y) < 0 else 0.0)
+        check_finite_or_none("low", self.low, loss="circular")
 
     def row_loss(self, raw: Tensor, y: Tensor) -> Tensor:
         """Return the squared distance to the target's point on the unit circle."""
-        angle = y * (2 * math.pi / self.period)
-        return (raw - torch.cat([angle.cos(), angle.sin()], dim=-1)).square().sum(-1)
+        return (raw - self.unit_circle(y)).square().sum(-1)
 
-    def predict(self, raw: Tensor) -> Tensor:
-        """Return the direction of the point, in the user's unit."""
-        turn = torch.atan2(raw[..., 1:], raw[..., :1]).double() * (self.period / (2 * math.pi))
-        low = self.low or 0.0
-        wrapped = low + torch.remainder(turn - low, self.period)
-        # A turn just below `low` is rounded to the end of the period, which belongs to the next one.
-        return torch.where(wrapped >= low + self.period, low, wrapped)
+
+@dataclass(frozen=True)
+class VonMisesNLL(DirectionLoss):
+    """Negative log likelihood of a von Mises distribution: an angle with its concentration [1]_.
+
+    The network emits the natural parameter, a point ``p`` of the plane: its direction is the mean angle, its
+    length the concentration ``k``. The loss is ``log(2 pi I0(k)) - p . (cos t, sin t)`` with ``t = 2 pi y / period``,
+    plus ``log(period / (2 pi))`` for a density in the user's unit; it is convex in ``p`` and smooth everywhere.
+
+    Parameters
+    ----------
+    period : float, default=360.0
+        Where the angle wraps around, in the user's unit.
+    low : float or None, default=None
+        Predictions lie in ``[low, low + period)``. None takes 0, or ``-period / 2`` where a training target is
+        negative.
+
+    Raises
+    ------
+    ValueError
+        If `period` is not a positive number, or `low` not a finite one.
+
+    References
+    ----------
+    .. [1] K. V. Mardia and P. E. Jupp, "Directional Statistics", Wiley 2000, section 3.5.4.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skmulti.losses import VonMisesNLL
+    >>> VonMisesNLL(low=0.0).predict(torch.tensor([[0.0, 5.0]]))
+    tensor([[90.]], dtype=torch.float64)
+    """
+
+    period: float = 360.0
+    low: float | None = None
+
+    def __post_init__(self) -> None:
+        check_positive("period", self.period, loss="von_mises_nll")
+        check_finite_or_none("low", self.low, loss="von_mises_nll")
+
+    def row_loss(self, raw: Tensor, y: Tensor) -> Tensor:
+        """Return the negative log likelihood of each row."""
+        return -self.log_likelihood(raw, y)
+
+    def log_likelihood(self, raw: Tensor, y: Tensor) -> Tensor:
+        """Return the logarithm of the density, per user's unit."""
+        k = _length(raw)
+        log_i0 = torch.special.i0e(k).log() + k
+        return (raw * self.unit_circle(y)).sum(-1) - log_i0 - math.log(self.period)
+
+    def std(self, raw: Tensor) -> Tensor:
+        """Return the circular standard deviation, ``sqrt(-2 log(I1(k) / I0(k)))``, in the user's unit."""
+        k = _length(raw).unsqueeze(-1)
+        length = torch.special.i1e(k) / torch.special.i0e(k)
+        return (-2 * length.log()).clamp(min=0).sqrt() * (self.period / (2 * math.pi))
+
+    def quantiles(self, raw: Tensor, levels: Sequence[float]) -> Tensor:
+        """Return quantiles around the prediction, not wrapped, so that a lower level is a lower number."""
+        k = _length(raw).unsqueeze(-1).double().cpu().numpy()
+        turn = stats.vonmises.ppf(np.asarray(levels), k) * (self.period / (2 * math.pi))
+        return (self.predict(raw) + torch.as_tensor(turn, device=raw.device)).unsqueeze(-2)
+
+
+def _length(raw: Tensor) -> Tensor:
+    """Return the length of each point, with a gradient at zero."""
+    return (raw.square().sum(-1) + torch.finfo(raw.dtype).tiny ** 0.5).sqrt()

@@ -2,38 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
-from skmulti.losses.base import ColumnLoss
-
-
-@dataclass(frozen=True)
-class Term:
-    """One line of the loss table.
-
-    Attributes
-    ----------
-    name : str
-        The name of its column or of its group of columns.
-    loss : ColumnLoss
-        Its loss.
-    columns : tuple of int
-        Positions of its columns in y.
-    raw : tuple of int
-        Positions of its raw outputs in what the network emits.
-    weight : float
-        Its loss weight.
-    """
-
-    name: str
-    loss: ColumnLoss
-    columns: tuple[int, ...]
-    raw: tuple[int, ...]
-    weight: float = 1.0
+from skmulti.losses.family import Family, Term, families, selection
 
 
 class MixedLoss(nn.Module):
@@ -45,6 +19,10 @@ class MixedLoss(nn.Module):
     ----------
     terms : sequence of Term
         The table of terms.
+    fill : array-like of shape (n_columns,), default=None
+        Given where targets may be missing (NaN): values, standardised as the losses say, that stand in for them
+        and are valid targets. A missing target is left out of its term, a group where any of its columns is
+        missing; each term is the mean over the rows that it saw, and 0 where it saw none.
 
     Attributes
     ----------
@@ -66,18 +44,20 @@ class MixedLoss(nn.Module):
     """
 
     weights: Tensor
+    fill: Tensor | None
 
-    def __init__(self, terms: Sequence[Term]) -> None:
+    def __init__(self, terms: Sequence[Term], fill: Sequence[float] | None = None) -> None:
         super().__init__()
         self.terms = tuple(terms)
         self.n_raw = sum(len(term.raw) for term in terms)
         self.n_columns = sum(len(term.columns) for term in terms)
-        self.register_buffer("weights", torch.tensor([term.weight for term in terms], dtype=torch.float32))
-        self._families = _families(self.terms)
-        order = [i for family in self._families for i in family.terms]
-        self._order = _selection([order.index(i) for i in range(len(order))])
+        self.register_buffer("weights", torch.tensor([term.weight for term in terms], dtype=torch.get_default_dtype()))
+        self.register_buffer("fill", None if fill is None else torch.as_tensor(fill, dtype=torch.get_default_dtype()))
+        self.families: list[Family] = families(self.terms)
+        order = [i for family in self.families for i in family.indices]
+        self._in_order = selection([order.index(i) for i in range(len(order))])
 
-    def forward(self, raw: Tensor, y: Tensor) -> Tensor:
+    def forward(self, raw: Tensor, y: Tensor, sample_weight: Tensor | None = None) -> Tensor:
         """Return the total loss.
 
         Parameters
@@ -86,6 +66,8 @@ class MixedLoss(nn.Module):
             Raw outputs of the network.
         y : Tensor of shape (n_rows, n_columns)
             Targets, standardised as the losses say.
+        sample_weight : Tensor of shape (n_rows, 1) or (n_rows, n_columns), default=None
+            Weights of the rows, or of each row's columns; a group has the mean over its columns.
 
         Returns
         -------
@@ -97,21 +79,64 @@ class MixedLoss(nn.Module):
         ValueError
             If a shape is another one, which torch would broadcast.
         """
-        return self.total(self.term_losses(raw, y))
+        return self.total(self.term_losses(raw, y, sample_weight))
 
     def total(self, term_losses: Tensor) -> Tensor:
         """Return the weighted sum of the terms, shape (n_terms,)."""
         return self.weights @ term_losses
 
-    def term_losses(self, raw: Tensor, y: Tensor) -> Tensor:
-        """Return the loss of each term, not weighted: the mean over the rows, shape (n_terms,)."""
-        return self.row_losses(raw, y).mean(0)
+    def term_losses(self, raw: Tensor, y: Tensor, sample_weight: Tensor | None = None) -> Tensor:
+        """Return the loss of each term, not multiplied by the term's weight, shape (n_terms,)."""
+        return self.measure(raw, y, sample_weight)[0]
 
-    def row_losses(self, raw: Tensor, y: Tensor) -> Tensor:
-        """Return the loss of each row and term, not weighted, shape (n_rows, n_terms)."""
+    def measure(self, raw: Tensor, y: Tensor, sample_weight: Tensor | None = None) -> tuple[Tensor, Tensor | float]:
+        """Return the loss of each term, not multiplied by the term's weight, and the weight of the rows it saw.
+
+        Parameters
+        ----------
+        raw, y, sample_weight
+            As in `forward`.
+
+        Returns
+        -------
+        losses : Tensor of shape (n_terms,)
+            The mean over the rows that have the term's targets, 0 where there are none.
+        seen : Tensor of shape (n_terms,), or float
+            The sum of the weights of these rows; their number where all rows weigh 1.
+        """
         self._check_shapes(raw, y)
-        values = [family.row_losses(raw, y) for family in self._families]
-        return self._order(values[0] if len(values) == 1 else torch.cat(values, dim=1))
+        if self.fill is None and sample_weight is None:
+            return self.row_losses(raw, y).mean(0), float(len(raw))
+        present = None if self.fill is None else self._present(y)
+        weight = self._term_weights(sample_weight)
+        if present is not None:
+            weight = present.to(raw.dtype) if weight is None else weight * present
+        assert weight is not None
+        seen = weight.sum(0).expand(len(self.terms))
+        sums = (self.row_losses(raw, y, weighted=sample_weight is not None) * weight).sum(0)
+        return torch.where(seen > 0, sums / torch.where(seen > 0, seen, 1), 0), seen
+
+    def row_losses(self, raw: Tensor, y: Tensor, *, weighted: bool = False) -> Tensor:
+        """Return the loss of each row and term, not weighted, shape (n_rows, n_terms).
+
+        Rows whose targets are missing have a number of no meaning. A loss that answers with one number for all
+        rows is refused where rows are to be `weighted`.
+        """
+        present = None
+        if self.fill is not None:
+            present = ~y.isnan()
+            y = torch.where(present, y, self.fill)
+        return self._collect([family.row_losses(raw, y, present, weighted=weighted) for family in self.families])
+
+    def log_likelihoods(self, raw: Tensor, y: Tensor, terms: Sequence[int]) -> Tensor:
+        """Return the log density of each row in the given terms, 0 where a target is missing, (n_rows, n_given)."""
+        values = raw.new_zeros(len(raw), len(self.terms))
+        present = self._present(y)
+        safe = y if self.fill is None else torch.where(y.isnan(), self.fill, y)
+        for family in self.families:
+            if set(family.indices) & set(terms):
+                values[:, family.indices] = family.log_likelihoods(raw, safe)
+        return torch.where(present, values, 0)[:, list(terms)]
 
     def predict(self, raw: Tensor) -> Tensor:
         """Read the prediction from raw outputs.
@@ -127,9 +152,23 @@ class MixedLoss(nn.Module):
             The prediction, in the units in which the losses take their targets.
         """
         y_pred = raw.new_empty(len(raw), self.n_columns, dtype=torch.float64)
-        for family in self._families:
+        for family in self.families:
             y_pred[:, family.columns] = family.predict(raw).double()
         return y_pred
+
+    def _collect(self, values: list[Tensor]) -> Tensor:
+        """Return the families' values, each of shape (n_rows, its terms), in the order of the terms."""
+        return self._in_order(values[0] if len(values) == 1 else torch.cat(values, dim=1))
+
+    def _present(self, y: Tensor) -> Tensor:
+        """Return whether each row has all targets of each term, shape (n_rows, n_terms)."""
+        return self._collect([family.all_of(~y.isnan()) for family in self.families])
+
+    def _term_weights(self, sample_weight: Tensor | None) -> Tensor | None:
+        """Return the weight of each row in each term, shape (n_rows, n_terms) or (n_rows, 1)."""
+        if sample_weight is None or sample_weight.shape[1] == 1:
+            return sample_weight
+        return self._collect([family.mean_of(sample_weight) for family in self.families])
 
     def _check_shapes(self, raw: Tensor, y: Tensor) -> None:
         if raw.ndim != 2 or raw.shape[1] != self.n_raw:
@@ -143,67 +182,3 @@ class MixedLoss(nn.Module):
                 f"Targets must have shape ({raw.shape[0]}, {self.n_columns}), one row per row of the raw outputs and "
                 f"one column per target. Got shape {tuple(y.shape)} instead."
             )
-
-
-class _Family:
-    """The terms that share a loss, computed in one tensor operation."""
-
-    def __init__(self, terms: Sequence[Term], indices: Sequence[int]) -> None:
-        self.terms = list(indices)
-        members = [terms[i] for i in indices]
-        self.loss = members[0].loss
-        self.n_terms = len(members)
-        self.columns = [column for term in members for column in term.columns]
-        self._take_columns = _selection(self.columns)
-        self._take_raw = _selection([position for term in members for position in term.raw])
-
-    def _split(self, values: Tensor) -> Tensor:
-        """Give each term its own place: (n_rows, n_terms * k) becomes (n_rows, n_terms, k)."""
-        return values.unflatten(1, (self.n_terms, -1)) if self.loss.takes_any_batch else values
-
-    def row_losses(self, raw: Tensor, y: Tensor) -> Tensor:
-        values = self.loss.row_loss(self._split(self._take_raw(raw)), self._split(self._take_columns(y)))
-        return values if self.loss.takes_any_batch else values.unsqueeze(1)
-
-    def predict(self, raw: Tensor) -> Tensor:
-        return self.loss.predict(self._split(self._take_raw(raw))).flatten(1)
-
-
-def _families(terms: Sequence[Term]) -> list[_Family]:
-    groups: list[list[int]] = []
-    for i, term in enumerate(terms):
-        for group in groups:
-            first = terms[group[0]]
-            if term.loss.takes_any_batch and term.loss == first.loss and len(term.columns) == len(first.columns):
-                group.append(i)
-                break
-        else:
-            groups.append([i])
-    return [_Family(terms, group) for group in groups]
-
-
-def _selection(positions: list[int]) -> Callable[[Tensor], Tensor]:
-    """Return a function that takes columns by position: a view where they stand side by side."""
-    start, stop = positions[0], positions[-1] + 1
-    if positions == list(range(start, stop)):
-        return _Slice(start, stop)
-    return _Gather(positions)
-
-
-@dataclass(frozen=True)
-class _Slice:
-    start: int
-    stop: int
-
-    def __call__(self, values: Tensor) -> Tensor:
-        if self.start == 0 and self.stop == values.shape[1]:
-            return values
-        return values[:, self.start : self.stop]
-
-
-@dataclass(frozen=True)
-class _Gather:
-    positions: list[int]
-
-    def __call__(self, values: Tensor) -> Tensor:
-        return values[:, self.positions]

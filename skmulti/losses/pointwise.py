@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from skmulti.losses._checks import check_level, check_positive
+from skmulti.losses._checks import check_positive
 from skmulti.losses.base import ColumnLoss
 
 
@@ -147,45 +147,6 @@ class LogCosh(ColumnLoss):
         near = torch.log1p(2 * torch.sinh(d.clamp(-1.0, 1.0) / 2).square())
         value = torch.where(far < 1.0, near, far + F.softplus(-2 * far) - _LOG_2)
         return value.squeeze(-1)
-
-
-@dataclass(frozen=True)
-class Quantile(ColumnLoss):
-    """Quantile (pinball) loss: the prediction is the quantile of the given level [1]_.
-
-    With ``d = y - p`` it is ``level * d`` where ``d >= 0`` and ``(level - 1) * d`` elsewhere.
-
-    Parameters
-    ----------
-    level : float, default=0.5
-        The quantile's level, between 0 and 1. 0.5 gives the median, with half the absolute error as the loss.
-
-    Raises
-    ------
-    ValueError
-        If `level` is not a number between 0 and 1.
-
-    References
-    ----------
-    .. [1] R. Koenker and G. Bassett, "Regression quantiles", Econometrica 46 (1978), 33-50.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from skmulti.losses import Quantile
-    >>> Quantile(level=0.75).row_loss(torch.tensor([[1.0], [3.0]]), torch.tensor([[2.0], [0.0]]))
-    tensor([0.7500, 0.7500])
-    """
-
-    level: float = 0.5
-
-    def __post_init__(self) -> None:
-        check_level("level", self.level, loss="quantile")
-
-    def row_loss(self, raw: Tensor, y: Tensor) -> Tensor:
-        """Return the pinball loss of each row."""
-        d = y - raw
-        return torch.maximum(self.level * d, (self.level - 1) * d).squeeze(-1)
 
 
 _LOG_2 = 0.6931471805599453

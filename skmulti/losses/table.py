@@ -8,9 +8,15 @@ from typing import Any
 from torch import nn
 
 from skmulti.losses.base import ColumnLoss
-from skmulti.losses.circular import Circular
-from skmulti.losses.pointwise import AbsoluteError, Huber, LogCosh, Quantile, SmoothL1, SquaredError
+from skmulti.losses.box import CIoU, DIoU, GIoU, IoU
+from skmulti.losses.circular import Circular, VonMisesNLL
+from skmulti.losses.likelihood import GaussianNLL, LaplaceNLL, MultivariateGaussianNLL, StudentTNLL
+from skmulti.losses.pointwise import AbsoluteError, Huber, LogCosh, SmoothL1, SquaredError
+from skmulti.losses.positive import Gamma, Poisson, Tweedie
+from skmulti.losses.quantile import Expectile, Quantile
+from skmulti.losses.rotation import Rotation
 from skmulti.losses.torch_loss import wrap_torch_loss
+from skmulti.losses.vector import Euclidean, UnitVector
 
 COLUMN_LOSSES: dict[str, type[ColumnLoss]] = {
     "squared_error": SquaredError,
@@ -19,7 +25,23 @@ COLUMN_LOSSES: dict[str, type[ColumnLoss]] = {
     "smooth_l1": SmoothL1,
     "log_cosh": LogCosh,
     "quantile": Quantile,
+    "expectile": Expectile,
     "circular": Circular,
+    "poisson": Poisson,
+    "gamma": Gamma,
+    "tweedie": Tweedie,
+    "gaussian_nll": GaussianNLL,
+    "laplace_nll": LaplaceNLL,
+    "student_t_nll": StudentTNLL,
+    "von_mises_nll": VonMisesNLL,
+    "multivariate_gaussian_nll": MultivariateGaussianNLL,
+    "iou": IoU,
+    "giou": GIoU,
+    "diou": DIoU,
+    "ciou": CIoU,
+    "euclidean": Euclidean,
+    "unit_vector": UnitVector,
+    "rotation": Rotation,
 }
 
 # The short names of torch and Keras.
@@ -82,3 +104,46 @@ def make_loss(loss: Any) -> ColumnLoss:
         "The 'loss' parameter must hold names of losses, column losses, torch losses or callables. "
         f"Got {loss!r} instead."
     )
+
+
+def register_loss(name: str, loss: type[ColumnLoss]) -> type[ColumnLoss]:
+    """Give a column loss of your own a name, for `loss` and for searches over losses.
+
+    Parameters
+    ----------
+    name : str
+        The name.
+    loss : subclass of ColumnLoss
+        The loss; all its parameters must have defaults. To be found in another process (a search with
+        ``n_jobs``), the call must stand in a module that the process imports.
+
+    Returns
+    -------
+    loss : subclass of ColumnLoss
+        The loss itself.
+
+    Raises
+    ------
+    ValueError
+        If another loss has this name.
+    TypeError
+        If `loss` is no subclass of ColumnLoss.
+
+    Examples
+    --------
+    >>> from dataclasses import dataclass
+    >>> from skmulti.losses import ColumnLoss, make_loss, register_loss
+    >>> @dataclass(frozen=True)
+    ... class FourthPower(ColumnLoss):
+    ...     def row_loss(self, raw, y):
+    ...         return (raw - y).squeeze(-1) ** 4
+    >>> _ = register_loss("fourth_power", FourthPower)
+    >>> make_loss("fourth_power")
+    FourthPower()
+    """
+    if not (isinstance(loss, type) and issubclass(loss, ColumnLoss)):
+        raise TypeError(f"The 'loss' parameter must be a subclass of ColumnLoss. Got {loss!r} instead.")
+    if name in ALIASES or COLUMN_LOSSES.get(name, loss).__qualname__ != loss.__qualname__:
+        raise ValueError(f"The 'name' parameter must be a name that no other loss has. Got {name!r}.")
+    COLUMN_LOSSES[name] = loss
+    return loss

@@ -1,0 +1,191 @@
+"""Boxes in an image: four columns whose overlap is what counts."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from skmulti.losses._checks import check_option, refuse_targets
+from skmulti.losses.base import ColumnLoss
+
+_SHIFT = math.log(math.e - 1)
+
+
+@dataclass(frozen=True)
+class IoU(ColumnLoss):
+    """One minus the intersection over union of two boxes [1]_.
+
+    The network's four raw outputs are read as a centre and a width and height, ``mean + size * raw`` and
+    ``size * softplus(raw + log(e - 1))`` with the means of the training boxes, so that any raw output is a box
+    and a width can't become negative. Where boxes do not touch, the loss is 1 whatever lies between them: `GIoU`,
+    `DIoU` and `CIoU` add a term that leads them together.
+
+    Parameters
+    ----------
+    box_format : {"cxcywh", "xyxy"}, default="cxcywh"
+        The four columns: centre x, centre y, width, height; or left, top, right, bottom.
+    unit : tuple of four floats or None, default=None
+        Centre x, centre y, width and height that raw zeros stand for. None takes the means of the training boxes.
+
+    Raises
+    ------
+    ValueError
+        If `box_format` is unknown; in `fit` if a training box has a negative width or height.
+
+    References
+    ----------
+    .. [1] J. Yu et al., "UnitBox: an advanced object detection network", ACM Multimedia 2016.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skmulti.losses import IoU
+    >>> loss = IoU(unit=(2.0, 2.0, 4.0, 4.0))
+    >>> loss.predict(torch.zeros(1, 4))
+    tensor([[2., 2., 4., 4.]])
+    >>> loss.row_loss(torch.zeros(1, 4), torch.tensor([[2.0, 2.0, 4.0, 2.0]]))
+    tensor([0.5000])
+    """
+
+    box_format: str = "cxcywh"
+    unit: tuple[float, float, float, float] | None = None
+
+    n_columns = 4
+    target_scaling = None
+
+    def __post_init__(self) -> None:
+        check_option("box_format", self.box_format, ("cxcywh", "xyxy"), loss=type(self).__name__.lower())
+
+    def fitted_to(self, y: np.ndarray, names: tuple[str, ...], sample_weight: np.ndarray | None = None) -> IoU:
+        """Refuse boxes with a negative width or height, and learn the mean box."""
+        corners = self.box_format == "xyxy"
+        size = y[:, 2:] - y[:, :2] if corners else y[:, 2:]
+        refuse_targets(
+            np.concatenate([np.zeros_like(size, bool), size < 0], axis=1),
+            names,
+            loss=type(self).__name__.lower(),
+            must="have no negative width or height",
+        )
+        if self.unit is not None:
+            return self
+        center = (y[:, :2] + y[:, 2:]) / 2 if corners else y[:, :2]
+        mean = np.average(np.concatenate([center, size], axis=1), axis=0, weights=sample_weight)
+        mean[2:] = np.where(mean[2:] > 0, mean[2:], 1.0)
+        return dataclasses.replace(self, unit=tuple(mean.tolist()))
+
+    def row_loss(self, raw: Tensor, y: Tensor) -> Tensor:
+        """Return one minus the overlap of each row, plus what the subclass adds."""
+        p1, p2 = self._corners(self._box(raw))
+        t1, t2 = (y[..., :2], y[..., 2:]) if self.box_format == "xyxy" else self._corners(y)
+        intersection = (torch.minimum(p2, t2) - torch.maximum(p1, t1)).clamp(min=0).prod(-1)
+        union = (p2 - p1).prod(-1) + (t2 - t1).prod(-1) - intersection
+        overlap = intersection / union.clamp(min=torch.finfo(raw.dtype).tiny)
+        return 1 - overlap + self._penalty((p1, p2), (t1, t2), union, overlap)
+
+    def predict(self, raw: Tensor) -> Tensor:
+        """Return the box in the format of the targets."""
+        box = self._box(raw)
+        return torch.cat(self._corners(box), dim=-1) if self.box_format == "xyxy" else box
+
+    def _penalty(
+        self, p: tuple[Tensor, Tensor], t: tuple[Tensor, Tensor], union: Tensor, overlap: Tensor
+    ) -> Tensor | float:
+        return 0.0
+
+    def _box(self, raw: Tensor) -> Tensor:
+        """Return centre, width and height from any raw outputs."""
+        unit = torch.tensor(self.unit or (0.0, 0.0, 1.0, 1.0), dtype=raw.dtype, device=raw.device)
+        center = unit[:2] + unit[2:] * raw[..., :2]
+        return torch.cat([center, unit[2:] * F.softplus(raw[..., 2:] + _SHIFT)], dim=-1)
+
+    @staticmethod
+    def _corners(box: Tensor) -> tuple[Tensor, Tensor]:
+        return box[..., :2] - box[..., 2:] / 2, box[..., :2] + box[..., 2:] / 2
+
+
+def _hull(p: tuple[Tensor, Tensor], t: tuple[Tensor, Tensor]) -> Tensor:
+    """Return width and height of the smallest box round two boxes."""
+    return torch.maximum(p[1], t[1]) - torch.minimum(p[0], t[0])
+
+
+def _ratio(above: Tensor, below: Tensor) -> Tensor:
+    return above / below.clamp(min=torch.finfo(below.dtype).tiny)
+
+
+@dataclass(frozen=True)
+class GIoU(IoU):
+    """One minus the generalised intersection over union of two boxes [1]_.
+
+    `IoU` plus the share of the smallest box round both that neither covers. Parameters are those of `IoU`.
+
+    References
+    ----------
+    .. [1] H. Rezatofighi et al., "Generalized intersection over union", CVPR 2019.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skmulti.losses import GIoU
+    >>> GIoU().row_loss(torch.zeros(1, 4), torch.tensor([[3.0, 0.0, 1.0, 1.0]]))
+    tensor([1.5000])
+    """
+
+    def _penalty(self, p: tuple[Tensor, Tensor], t: tuple[Tensor, Tensor], union: Tensor, overlap: Tensor) -> Tensor:
+        area = _hull(p, t).prod(-1)
+        return _ratio(area - union, area)
+
+
+@dataclass(frozen=True)
+class DIoU(IoU):
+    """One minus the intersection over union, plus the squared distance of the centres [1]_.
+
+    The distance is in units of the diagonal of the smallest box round both. Parameters are those of `IoU`.
+
+    References
+    ----------
+    .. [1] Z. Zheng et al., "Distance-IoU loss: faster and better learning for bounding box regression", AAAI 2020.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skmulti.losses import DIoU
+    >>> DIoU().row_loss(torch.zeros(1, 4), torch.tensor([[3.0, 0.0, 1.0, 1.0]])).round(decimals=4)
+    tensor([1.5294])
+    """
+
+    def _penalty(self, p: tuple[Tensor, Tensor], t: tuple[Tensor, Tensor], union: Tensor, overlap: Tensor) -> Tensor:
+        between = ((p[0] + p[1] - t[0] - t[1]) / 2).square().sum(-1)
+        return _ratio(between, _hull(p, t).square().sum(-1))
+
+
+@dataclass(frozen=True)
+class CIoU(DIoU):
+    """The distance loss `DIoU` plus a term for the ratio of width and height [1]_.
+
+    ``a v`` with ``v = 4 / pi**2 (atan(w_t / h_t) - atan(w / h))**2`` and ``a = v / (1 - IoU + v)``, held constant for
+    the gradient. Parameters are those of `IoU`.
+
+    References
+    ----------
+    .. [1] Z. Zheng et al., "Distance-IoU loss: faster and better learning for bounding box regression", AAAI 2020,
+       section 3.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skmulti.losses import CIoU
+    >>> CIoU().row_loss(torch.zeros(1, 4), torch.tensor([[0.0, 0.0, 1.0, 1.0]]))
+    tensor([0.])
+    """
+
+    def _penalty(self, p: tuple[Tensor, Tensor], t: tuple[Tensor, Tensor], union: Tensor, overlap: Tensor) -> Tensor:
+        shapes = [torch.atan2(size[..., 0], size[..., 1]) for size in (p[1] - p[0], t[1] - t[0])]
+        v = 4 / math.pi**2 * (shapes[1] - shapes[0]).square()
+        a = _ratio(v, 1 - overlap + v).detach()
+        return super()._penalty(p, t, union, overlap) + a * v

@@ -1,0 +1,154 @@
+"""Terms of the loss table, and those that share a loss computed in one tensor operation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from skmulti.losses.base import ColumnLoss
+
+
+@dataclass(frozen=True)
+class Term:
+    """One line of the loss table.
+
+    Attributes
+    ----------
+    name : str
+        The name of its column or of its group of columns.
+    loss : ColumnLoss
+        Its loss.
+    columns : tuple of int
+        Positions of its columns in y.
+    raw : tuple of int
+        Positions of its raw outputs in what the network emits.
+    weight : float
+        Its loss weight.
+    """
+
+    name: str
+    loss: ColumnLoss
+    columns: tuple[int, ...]
+    raw: tuple[int, ...]
+    weight: float = 1.0
+
+
+class Family:
+    """The terms that share a loss.
+
+    Parameters
+    ----------
+    terms : sequence of Term
+        The whole table.
+    indices : sequence of int
+        The positions of the family's terms in it.
+    """
+
+    def __init__(self, terms: Sequence[Term], indices: Sequence[int]) -> None:
+        self.indices = list(indices)
+        members = [terms[i] for i in indices]
+        self.loss = members[0].loss
+        self.columns = [column for term in members for column in term.columns]
+        self._n_terms = len(members)
+        self._take_columns = selection(self.columns)
+        self._take_raw = selection([position for term in members for position in term.raw])
+
+    def row_losses(self, raw: Tensor, y: Tensor, present: Tensor | None = None, *, weighted: bool = False) -> Tensor:
+        """Return the loss of each row and term, shape (n_rows, n_terms).
+
+        `present`, of shape (n_rows, n_columns), says which targets are real; `weighted`, whether rows will be.
+        """
+        raw, y = self._raw(raw), self._per_term(self._take_columns(y))
+        if self.loss.takes_any_batch:
+            return self.loss.row_loss(raw, y)
+        if present is None:
+            values = self.loss.row_loss(raw, y)
+        else:
+            # A foreign loss may look across rows: it sees only those that have their targets.
+            rows = self._take_columns(present).all(-1).nonzero().squeeze(1)
+            values = self.loss.row_loss(raw[rows], y[rows]) if len(rows) else raw.sum(-1)[rows]
+        if weighted and len(values) > 1 and values.stride(0) == 0:
+            raise ValueError(
+                f"The loss {self.loss!r} answers with one number for all rows, so that rows can't be weighted. It must "
+                "return one value per row to be used with 'sample_weight'."
+            )
+        if present is not None:
+            values = raw.new_zeros(len(raw)).index_put((rows,), values)
+        return values.unsqueeze(1)
+
+    def all_of(self, present: Tensor) -> Tensor:
+        """Return whether all columns of a term are present, from (n_rows, n_columns) to (n_rows, n_terms)."""
+        return self._take_columns(present).unflatten(1, (self._n_terms, -1)).all(-1)
+
+    def mean_of(self, weight: Tensor) -> Tensor:
+        """Return the mean over each term's columns, from (n_rows, n_columns or 1) to (n_rows, n_terms or 1)."""
+        if weight.shape[1] == 1:
+            return weight
+        return self._take_columns(weight).unflatten(1, (self._n_terms, -1)).mean(-1)
+
+    def predict(self, raw: Tensor) -> Tensor:
+        """Read predictions, shape (n_rows, n_columns of the family)."""
+        return self.loss.predict(self._raw(raw)).flatten(1)
+
+    def std(self, raw: Tensor) -> Tensor:
+        """Read standard deviations, shape (n_rows, n_columns of the family)."""
+        return self.loss.std(self._raw(raw)).flatten(1)
+
+    def quantiles(self, raw: Tensor, levels: Sequence[float]) -> Tensor:
+        """Read quantiles, shape (n_rows, n_columns of the family, n_levels)."""
+        return self.loss.quantiles(self._raw(raw), levels).reshape(len(raw), len(self.columns), len(levels))
+
+    def log_likelihoods(self, raw: Tensor, y: Tensor) -> Tensor:
+        """Return the log density of each row and term, shape (n_rows, n_terms)."""
+        return self.loss.log_likelihood(self._raw(raw), self._per_term(self._take_columns(y))).reshape(len(raw), -1)
+
+    def _raw(self, raw: Tensor) -> Tensor:
+        return self._per_term(self._take_raw(raw))
+
+    def _per_term(self, values: Tensor) -> Tensor:
+        """Give each term its own place: (n_rows, n_terms * k) becomes (n_rows, n_terms, k)."""
+        return values.unflatten(1, (self._n_terms, -1)) if self.loss.takes_any_batch else values
+
+
+def families(terms: Sequence[Term]) -> list[Family]:
+    """Return the families of a table, in the order of their first terms."""
+    groups: list[list[int]] = []
+    for i, term in enumerate(terms):
+        for group in groups:
+            first = terms[group[0]]
+            alike = term.loss == first.loss and len(term.columns) == len(first.columns)
+            if term.loss.takes_any_batch and alike:
+                group.append(i)
+                break
+        else:
+            groups.append([i])
+    return [Family(terms, group) for group in groups]
+
+
+def selection(positions: list[int]) -> Callable[[Tensor], Tensor]:
+    """Return a function that takes columns by position: a view where they stand side by side."""
+    start, stop = positions[0], positions[-1] + 1
+    if positions == list(range(start, stop)):
+        return _Slice(start, stop)
+    return _Gather(positions)
+
+
+@dataclass(frozen=True)
+class _Slice:
+    start: int
+    stop: int
+
+    def __call__(self, values: Tensor) -> Tensor:
+        if self.start == 0 and self.stop == values.shape[1]:
+            return values
+        return values[:, self.start : self.stop]
+
+
+@dataclass(frozen=True)
+class _Gather:
+    positions: list[int]
+
+    def __call__(self, values: Tensor) -> Tensor:
+        return values[:, self.positions]

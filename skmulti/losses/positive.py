@@ -1,0 +1,180 @@
+"""Targets that are never negative, with a logarithmic link: counts, durations, amounts."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from scipy import stats
+from torch import Tensor
+
+from skmulti.losses._checks import check_interval, refuse_targets
+from skmulti.losses.base import ColumnLoss
+
+# Beyond this a power of e goes on as a line, so that no raw output overflows: e^30 is 10^13 times the mean.
+_LARGEST = 30.0
+
+
+def exponential(raw: Tensor) -> Tensor:
+    """Return e to the power of ``raw``, continued as a straight line beyond 30."""
+    return raw.clamp(max=_LARGEST).exp() * (1 + (raw - _LARGEST).clamp(min=0))
+
+
+class Deviance(ColumnLoss):
+    """Half the Tweedie deviance with a logarithmic link, of the `power` and in units of the `mean` of a subclass."""
+
+    target_scaling = None
+    power: float
+    mean: float | None
+    _name: ClassVar[str]
+
+    def fitted_to(self, y: np.ndarray, names: tuple[str, ...], sample_weight: np.ndarray | None = None) -> Any:
+        """Refuse targets that are negative, and learn their mean."""
+        if self.power < 2:
+            refuse_targets(y < 0, names, loss=self._name, must="are 0 or more")
+        else:
+            refuse_targets(y <= 0, names, loss=self._name, must="are more than 0")
+        if self.mean is not None:
+            return self
+        return dataclasses.replace(self, mean=float(np.average(y[:, 0], weights=sample_weight)) or 1.0)  # type: ignore[type-var]
+
+    def row_loss(self, raw: Tensor, y: Tensor) -> Tensor:
+        """Return half the deviance of each row, in units of the mean."""
+        y, raw, p = y[..., 0] / (self.mean or 1.0), raw[..., 0], self.power
+        if p == 1:
+            return torch.special.xlogy(y, y) - y - y * raw + exponential(raw)
+        if p == 2:
+            return raw - y.log() + y * exponential(-raw) - 1
+        return (
+            y ** (2 - p) / ((1 - p) * (2 - p))
+            - y * exponential((1 - p) * raw) / (1 - p)
+            + exponential((2 - p) * raw) / (2 - p)
+        )
+
+    def predict(self, raw: Tensor) -> Tensor:
+        """Return the mean."""
+        return (self.mean or 1.0) * exponential(raw)
+
+
+@dataclass(frozen=True)
+class Tweedie(Deviance):
+    """Half the Tweedie deviance with a logarithmic link: amounts that are often exactly zero [1]_.
+
+    The prediction is ``m = mean * exp(raw)``, and the loss ``y**(2 - p) / ((1 - p) (2 - p)) - y m**(1 - p) / (1 - p)
+    + m**(2 - p) / (2 - p)``, divided by ``mean**(2 - p)`` so that its size does not depend on the unit. Targets are
+    not standardised.
+
+    Parameters
+    ----------
+    power : float, default=1.5
+        The power ``p`` of the mean to which the variance is proportional, from 1 (a count) to 3; 2 is a
+        gamma distribution, 3 an inverse Gaussian one.
+    mean : float or None, default=None
+        The unit of the targets. None takes the mean of the training targets.
+
+    Raises
+    ------
+    ValueError
+        If `power` is not a number from 1 to 3; in `fit` if a target is negative, or zero where `power` is 2 or
+        more.
+
+    References
+    ----------
+    .. [1] B. Jorgensen, "Exponential dispersion models", Journal of the Royal Statistical Society B 49 (1987),
+       127-162.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skmulti.losses import Tweedie
+    >>> Tweedie(power=1.5).row_loss(torch.tensor([[0.0]]), torch.tensor([[1.0]]))
+    tensor([0.])
+    """
+
+    power: float = 1.5
+    mean: float | None = None
+
+    _name = "tweedie"
+
+    def __post_init__(self) -> None:
+        check_interval("power", self.power, 1.0, 3.0, loss=self._name)
+
+
+@dataclass(frozen=True)
+class Poisson(Deviance):
+    """Half the Poisson deviance with a logarithmic link: counts [1]_.
+
+    The prediction is ``m = mean * exp(raw)``, and the loss ``y log(y / m) - y + m``, divided by ``mean``. Targets
+    are not standardised.
+
+    Parameters
+    ----------
+    mean : float or None, default=None
+        The unit of the targets. None takes the mean of the training targets.
+
+    References
+    ----------
+    .. [1] P. McCullagh and J. A. Nelder, "Generalized Linear Models", Chapman and Hall 1989, chapter 6.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skmulti.losses import Poisson
+    >>> Poisson().row_loss(torch.tensor([[0.0], [0.0]]), torch.tensor([[1.0], [0.0]]))
+    tensor([0., 1.])
+    """
+
+    mean: float | None = None
+
+    power = 1.0
+    _name = "poisson"
+
+    def std(self, raw: Tensor) -> Tensor:
+        """Return the standard deviation, the square root of the mean."""
+        return self.predict(raw).sqrt()
+
+    def quantiles(self, raw: Tensor, levels: Sequence[float]) -> Tensor:
+        """Return quantiles of each row's Poisson distribution, whole numbers."""
+        mean = self.predict(raw).unsqueeze(-1).double().cpu().numpy()
+        return torch.as_tensor(stats.poisson.ppf(np.asarray(levels), mean), dtype=raw.dtype, device=raw.device)
+
+    def log_likelihood(self, raw: Tensor, y: Tensor) -> Tensor:
+        """Return the logarithm of the probability of each row's count."""
+        y = y[..., 0]
+        log_mean = raw[..., 0] + math.log(self.mean or 1.0)
+        return y * log_mean - self.predict(raw)[..., 0] - torch.lgamma(y + 1)
+
+
+@dataclass(frozen=True)
+class Gamma(Deviance):
+    """Half the gamma deviance with a logarithmic link: positive amounts whose spread grows with them [1]_.
+
+    The prediction is ``m = mean * exp(raw)``, and the loss ``log(m / y) + y / m - 1``. Targets are not
+    standardised.
+
+    Parameters
+    ----------
+    mean : float or None, default=None
+        The unit of the targets. None takes the mean of the training targets.
+
+    References
+    ----------
+    .. [1] P. McCullagh and J. A. Nelder, "Generalized Linear Models", Chapman and Hall 1989, chapter 8.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skmulti.losses import Gamma
+    >>> Gamma().row_loss(torch.tensor([[0.0]]), torch.tensor([[1.0]]))
+    tensor([0.])
+    """
+
+    mean: float | None = None
+
+    power = 2.0
+    _name = "gamma"

@@ -1,0 +1,131 @@
+"""Rotations in space."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from skmulti.losses._checks import check_option, refuse_targets
+from skmulti.losses.base import ColumnLoss
+
+_FORMATS = {3: "a rotation vector", 4: "a quaternion (x, y, z, w)", 9: "a matrix, row by row"}
+
+
+@dataclass(frozen=True)
+class Rotation(ColumnLoss):
+    """A rotation in space: the angle between the predicted and the true rotation, in radians [1]_.
+
+    The columns are a rotation vector (3), a quaternion x, y, z, w (4) or a matrix row by row (9), all of which
+    jump or repeat somewhere; the network emits a form without jumps, two columns of a matrix made orthogonal
+    (Gram-Schmidt) or a whole matrix projected on the nearest rotation [2]_. Gradients are finite everywhere, at
+    0 and at pi too.
+
+    Needs the package roma: ``pip install skmulti[rotation]``.
+
+    Parameters
+    ----------
+    representation : {"6d", "9d"}, default="6d"
+        What the network emits: two columns of a matrix, or a whole one.
+    columns : int or None, default=None
+        The number of columns of y, which says their form: 3, 4 or 9. None reads it in `fit`.
+
+    Raises
+    ------
+    ValueError
+        If `representation` is unknown; in `fit` if the group has another number of columns, or a target is no
+        rotation.
+    ImportError
+        If roma is not installed.
+
+    References
+    ----------
+    .. [1] D. Q. Huynh, "Metrics for 3D rotations: comparison and analysis", JMIV 35 (2009), 155-164.
+    .. [2] Y. Zhou et al., "On the continuity of rotation representations in neural networks", CVPR 2019; R. Bregier,
+       "Deep regression on manifolds: a 3D rotation case study", 3DV 2021.
+    """
+
+    representation: str = "6d"
+    columns: int | None = None
+
+    n_columns = None
+    target_scaling = None
+
+    def __post_init__(self) -> None:
+        check_option("representation", self.representation, ("6d", "9d"), loss="rotation")
+
+    def n_raw(self, n_columns: int) -> int:
+        """Return 6 or 9."""
+        return int(self.representation[0])
+
+    def fitted_to(self, y: np.ndarray, names: tuple[str, ...], sample_weight: np.ndarray | None = None) -> Rotation:
+        """Read the form of the targets from their number, and refuse what is no rotation."""
+        _roma()
+        if y.shape[1] not in _FORMATS:
+            forms = ", ".join(f"{n} ({text})" for n, text in _FORMATS.items())
+            raise ValueError(f"The loss 'rotation' takes a group of columns: {forms}. Got {y.shape[1]}: {names}.")
+        bad = np.zeros(len(y), bool)
+        if y.shape[1] == 4:
+            bad = np.linalg.norm(y, axis=1) == 0
+        elif y.shape[1] == 9:
+            m = y.reshape(-1, 3, 3)
+            bad = np.abs(m @ m.transpose(0, 2, 1) - np.eye(3)).max(axis=(1, 2)) > 1e-2
+            bad |= np.linalg.det(m) < 0
+        refuse_targets(np.repeat(bad[:, None], y.shape[1], 1), names, loss="rotation", must="are rotations")
+        return dataclasses.replace(self, columns=y.shape[1])
+
+    def row_loss(self, raw: Tensor, y: Tensor) -> Tensor:
+        """Return the angle between the rotations of each row."""
+        turn = self._matrix(raw).transpose(-1, -2) @ self._target_matrix(y)
+        twist = torch.stack(
+            [
+                turn[..., 2, 1] - turn[..., 1, 2],
+                turn[..., 0, 2] - turn[..., 2, 0],
+                turn[..., 1, 0] - turn[..., 0, 1],
+            ],
+            dim=-1,
+        )
+        trace = turn.diagonal(dim1=-2, dim2=-1).sum(-1)
+        # The norm's gradient is zero at zero, and the arc tangent's is finite where sine and cosine are not both zero.
+        return torch.atan2(torch.linalg.vector_norm(twist, dim=-1), trace - 1)
+
+    def predict(self, raw: Tensor) -> Tensor:
+        """Return the rotation in the form of the targets; a quaternion has w >= 0."""
+        matrix = self._matrix(raw)
+        if self.columns == 9:
+            return matrix.flatten(-2)
+        if self.columns == 3:
+            vectors: Tensor = _roma().rotmat_to_rotvec(matrix)
+            return vectors
+        q: Tensor = _roma().rotmat_to_unitquat(matrix)
+        return torch.where(q[..., 3:] < 0, -q, q)
+
+    def _matrix(self, raw: Tensor) -> Tensor:
+        """Return rotation matrices from any raw outputs; raw zeros stand for no rotation at all."""
+        n = 2 if self.representation == "6d" else 3
+        form = raw.unflatten(-1, (3, n)) + torch.eye(3, n, dtype=raw.dtype, device=raw.device)
+        matrix: Tensor = _roma().special_gramschmidt(form) if n == 2 else _roma().special_procrustes(form)
+        return matrix
+
+    def _target_matrix(self, y: Tensor) -> Tensor:
+        if y.shape[-1] == 9:
+            return y.unflatten(-1, (3, 3))
+        if y.shape[-1] == 3:
+            matrix: Tensor = _roma().rotvec_to_rotmat(y)
+        else:
+            matrix = _roma().unitquat_to_rotmat(y / torch.linalg.vector_norm(y, dim=-1, keepdim=True))
+        return matrix
+
+
+def _roma() -> Any:
+    try:
+        import roma
+    except ImportError as error:
+        raise ImportError(
+            "The loss 'rotation' needs the package roma. Install it with: pip install skmulti[rotation]"
+        ) from error
+    return roma

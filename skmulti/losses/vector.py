@@ -1,0 +1,86 @@
+"""A group of columns that is a vector."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from skmulti.losses._checks import refuse_targets
+from skmulti.losses.base import ColumnLoss
+
+
+@dataclass(frozen=True)
+class Euclidean(ColumnLoss):
+    """Euclidean distance of a vector of any length: the norm of the difference, not its square.
+
+    The prediction is the spatial median [1]_, which outliers move little. The columns are standardised with one
+    common scale, so that distances keep their meaning.
+
+    References
+    ----------
+    .. [1] Y. Vardi and C.-H. Zhang, "The multivariate L1-median and associated data depth", PNAS 97 (2000),
+       1423-1426.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skmulti.losses import Euclidean
+    >>> Euclidean().row_loss(torch.tensor([[3.0, 0.0]]), torch.tensor([[0.0, 4.0]]))
+    tensor([5.])
+    """
+
+    n_columns = None
+    target_scaling = "group"
+
+    def row_loss(self, raw: Tensor, y: Tensor) -> Tensor:
+        """Return the distance of each row; its gradient at distance zero is zero."""
+        return torch.linalg.vector_norm(raw - y, dim=-1)
+
+
+@dataclass(frozen=True)
+class UnitVector(ColumnLoss):
+    """A direction in space: one minus the cosine of the angle to the target; predictions have norm 1 [1]_.
+
+    References
+    ----------
+    .. [1] K. V. Mardia and P. E. Jupp, "Directional Statistics", Wiley 2000, section 9.2.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skmulti.losses import UnitVector
+    >>> UnitVector().row_loss(torch.tensor([[3.0, 0.0]]), torch.tensor([[0.0, 4.0]]))
+    tensor([1.])
+    >>> UnitVector().predict(torch.tensor([[3.0, 4.0]]))
+    tensor([[0.6000, 0.8000]])
+    """
+
+    n_columns = None
+    target_scaling = None
+
+    def fitted_to(self, y: np.ndarray, names: tuple[str, ...], sample_weight: np.ndarray | None = None) -> UnitVector:
+        """Refuse targets without a direction."""
+        zero = np.linalg.norm(y, axis=1, keepdims=True) == 0
+        refuse_targets(np.repeat(zero, y.shape[1], axis=1), names, loss="unit_vector", must="are not all zero in a row")
+        return self
+
+    def row_loss(self, raw: Tensor, y: Tensor) -> Tensor:
+        """Return one minus the cosine of each row."""
+        return 1 - (_normalized(raw) * _normalized(y)).sum(-1)
+
+    def predict(self, raw: Tensor) -> Tensor:
+        """Return the direction, a vector of norm 1."""
+        return _normalized(raw)
+
+
+def _normalized(vectors: Tensor) -> Tensor:
+    """Return vectors of norm 1; a vector of zeros, which has no direction, points along the first axis."""
+    size = vectors.abs().amax(-1, keepdim=True)
+    first = torch.zeros_like(vectors)
+    first[..., 0] = 1
+    # Divided by the largest entry first, so that neither a huge nor a tiny vector loses its square.
+    vectors = torch.where(size > 0, vectors / torch.where(size > 0, size, 1).detach(), first)
+    return vectors / torch.linalg.vector_norm(vectors, dim=-1, keepdim=True)

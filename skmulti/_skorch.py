@@ -127,10 +127,10 @@ class ContractNet(MultiOutputMixin, NeuralNetRegressor):
                     f"Invalid parameter {name!r} for estimator {type(self).__name__}. "
                     f"Valid parameters are: {sorted(name for name in known if '__' not in name)!r}."
                 )
-        self.__dict__.update(params)
-        if self.initialized_:
+        with self._unchanged_on_error():
+            self.__dict__.update(params)
             live = {name: value for name, value in params.items() if self._is_live_param(name)}
-            if live:
+            if live and self.initialized_:
                 super().set_params(**live)
         return self
 
@@ -174,14 +174,19 @@ class ContractNet(MultiOutputMixin, NeuralNetRegressor):
         return super().evaluation_step((padded, y), training=training)[:n_rows]
 
     @contextmanager
-    def _unchanged_on_error(self) -> Iterator[None]:
-        """Put everything back as it was when the block raises: bad input never loses a fitted net."""
-        before = dict(vars(self))
+    def _unchanged_on_error(self, but_for: type[BaseException] | tuple[()] = ()) -> Iterator[None]:
+        """Put everything back as it was when the block raises before an epoch is over, but for one error.
+
+        Bad input never loses a fitted net, and what was learned in a whole epoch is kept.
+        """
+        before, history, n_epochs = dict(vars(self)), self.history_, len(self.history_ or ())
         try:
             yield
-        except BaseException:
-            self.__dict__.clear()
-            self.__dict__.update(before)
+        except BaseException as error:
+            trained = len(self.history_ or ()) > (n_epochs if self.history_ is history else 0)
+            if not trained and not isinstance(error, but_for):
+                self.__dict__.clear()
+                self.__dict__.update(before)
             raise
 
 

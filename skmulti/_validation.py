@@ -30,8 +30,8 @@ class Targets:
     ndim: int
 
 
-def check_targets(y: Any, *, parameter: str = "y") -> Targets:
-    """Check targets and cast them to float64.
+def check_targets(y: Any, *, parameter: str = "y", missing: bool = False) -> Targets:
+    """Check targets and cast them to float64; NaN passes where targets may be missing.
 
     Raises
     ------
@@ -39,13 +39,21 @@ def check_targets(y: Any, *, parameter: str = "y") -> Targets:
         If y is sparse, no numbers, has no column or more than two dimensions, names a column twice, or holds
         NaN or infinity; the message names the columns and how many values.
     """
+    if y is None:
+        raise ValueError(f"The estimator requires {parameter} to be passed, but the target {parameter} is None.")
     if sparse.issparse(y):
         raise ValueError(f"{parameter} must be dense. Got a sparse {type(y).__name__}; use {parameter}.toarray().")
-    y = _from_torch(y)
+    y = _to_numbers(y, parameter)
     names = _column_names(y)
-    _refuse_non_numeric_columns(y, names, parameter)
     values = check_array(
-        y, dtype=np.float64, ensure_2d=False, ensure_all_finite=False, input_name=parameter, ensure_min_samples=0
+        y,
+        dtype=np.float64,
+        ensure_2d=False,
+        allow_nd=True,
+        ensure_all_finite=False,
+        ensure_min_samples=0,
+        ensure_min_features=0,
+        input_name=parameter,
     )
     if values.ndim not in (1, 2) or (values.ndim == 2 and values.shape[1] == 0):
         raise ValueError(
@@ -53,13 +61,56 @@ def check_targets(y: Any, *, parameter: str = "y") -> Targets:
             f"Got shape {values.shape} instead."
         )
     ndim = values.ndim
-    values = values.reshape(len(values), -1)
+    values = values[:, None] if ndim == 1 else values
     names = names or tuple(f"y{i}" for i in range(values.shape[1]))
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise ValueError(f"{parameter} must name each column once. Got {', '.join(map(repr, twice))} twice.")
-    _refuse_non_finite(values, names, parameter)
+    if missing:
+        _refuse_non_finite(np.where(np.isnan(values), 0.0, values), names, parameter)
+    else:
+        advice = "Use missing_targets='mask' to leave missing targets out of the loss." if parameter == "y" else ""
+        _refuse_non_finite(values, names, parameter, advice)
     return Targets(values, names, ndim)
+
+
+def check_sample_weight(
+    sample_weight: Any, n_rows: int, names: tuple[str, ...], *, parameter: str = "sample_weight"
+) -> np.ndarray | None:
+    """Check weights of rows, or of each row's columns, and divide them by their mean.
+
+    Returns
+    -------
+    sample_weight : ndarray of shape (n_rows, 1) or (n_rows, n_columns), or None
+        None where all weights are equal, which is what no weights are.
+
+    Raises
+    ------
+    ValueError
+        If the shape is another one, or a weight is negative, NaN or infinite, or if all weights of a column
+        are zero.
+    """
+    if sample_weight is None:
+        return None
+    weights = check_array(
+        _to_numbers(sample_weight, parameter),
+        dtype=np.float64,
+        ensure_2d=False,
+        allow_nd=True,
+        ensure_all_finite=False,
+        input_name=parameter,
+    )
+    if weights.shape not in ((n_rows,), (n_rows, len(names))):
+        raise ValueError(
+            f"The {parameter!r} parameter must have one weight per row, shape ({n_rows},), or one per row and column "
+            f"of y, shape ({n_rows}, {len(names)}). Got shape {weights.shape} instead."
+        )
+    weights = weights.reshape(n_rows, -1)
+    _refuse_non_finite(weights, names if weights.shape[1] > 1 else (parameter,), parameter)
+    if (weights < 0).any():
+        raise ValueError(f"The {parameter!r} parameter must hold weights of 0 or more. Got {weights.min():g}.")
+    empty = np.flatnonzero(~weights.any(axis=0))
+    if len(empty):
+        of = "" if weights.shape[1] == 1 else f" for {', '.join(repr(names[i]) for i in empty)}"
+        raise ValueError(f"The {parameter!r} parameter must hold a weight above zero. All weights are zero{of}.")
+    return None if (weights == weights.flat[0]).all() else weights / weights.mean()
 
 
 def check_inputs(estimator: Any, X: Any, *, reset: bool, parameter: str = "X", min_samples: int = 1) -> np.ndarray:
@@ -76,8 +127,7 @@ def check_inputs(estimator: Any, X: Any, *, reset: bool, parameter: str = "X", m
         If X is no table of numbers, holds NaN or infinity, has too few rows, or other features or another shape
         than in ``fit``.
     """
-    X = _from_torch(X)
-    _refuse_non_numeric_columns(X, _column_names(X), parameter)
+    X = _to_numbers(X, parameter)
     if not reset:
         _refuse_other_shape(estimator, getattr(X, "shape", None), parameter)
     with np.errstate(over="ignore"):
@@ -86,7 +136,7 @@ def check_inputs(estimator: Any, X: Any, *, reset: bool, parameter: str = "X", m
             X,
             reset=reset,
             skip_check_array=False,
-            dtype=np.float32,
+            dtype=np.float64 if torch.get_default_dtype() is torch.float64 else np.float32,
             order="C",
             allow_nd=True,
             ensure_all_finite=False,
@@ -103,8 +153,22 @@ def check_same_length(X: Any, y: Any) -> None:
     check_consistent_length(X, y)
 
 
-def _from_torch(values: Any) -> Any:
-    return values.detach().cpu().numpy() if isinstance(values, torch.Tensor) else values
+def _to_numbers(values: Any, parameter: str) -> Any:
+    """Return the values with nothing in them but numbers, or say what is none."""
+    if isinstance(values, torch.Tensor):
+        values = values.detach().cpu().numpy()
+    if isinstance(values, (list, tuple)):
+        values = np.asarray(values)
+    if hasattr(values, "columns"):
+        _refuse_repeated_names(_column_names(values) or (), parameter)
+        for name, label, dtype in zip(_column_names(values) or (), values.columns, values.dtypes, strict=True):
+            _refuse_non_numeric(values[label], dtype, f"{parameter}, column {name!r},")
+    elif isinstance(getattr(values, "dtype", None), np.dtype) and values.dtype.kind in "OSU":
+        _refuse_non_numeric(values, values.dtype, parameter)
+        return np.asarray(values, dtype=np.float64) if isinstance(values, np.ndarray) else values
+    elif hasattr(values, "dtype"):
+        _refuse_non_numeric(values, values.dtype, parameter)
+    return values
 
 
 def _column_names(values: Any) -> tuple[str, ...] | None:
@@ -114,17 +178,25 @@ def _column_names(values: Any) -> tuple[str, ...] | None:
     return None if name is None or not hasattr(values, "dtype") else (str(name),)
 
 
-def _refuse_non_numeric_columns(values: Any, names: tuple[str, ...] | None, parameter: str) -> None:
-    dtypes = getattr(values, "dtypes", None)
-    if names is None or dtypes is None or not hasattr(values, "columns"):
-        return
-    for name, dtype in zip(names, dtypes, strict=True):
-        text = str(dtype).lower()
-        if text.startswith(("str", "cat", "enum", "date", "time", "duration", "utf8")):
-            raise ValueError(
-                f"{parameter} must hold numbers. The column {name!r} is of dtype {dtype}; encode it first, for example "
-                "with a ColumnTransformer."
-            )
+def _refuse_repeated_names(names: tuple[str, ...], parameter: str) -> None:
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"{parameter} must name each column once. Got {', '.join(map(repr, twice))} twice.")
+
+
+def _refuse_non_numeric(values: Any, dtype: Any, what: str) -> None:
+    """Refuse values that can't be read as real numbers; `what` names them."""
+    text = str(dtype).lower()
+    if text.startswith("complex"):
+        raise ValueError(f"Complex data not supported. {what} must hold real numbers. Got dtype {dtype} instead.")
+    advice = "Encode it first, for example with a ColumnTransformer."
+    if text.startswith(("cat", "enum", "date", "time", "duration")):
+        raise ValueError(f"{what} must hold numbers. Got dtype {dtype} instead. {advice}")
+    if text.startswith(("obj", "str", "utf8", "<u", "|s")):
+        try:
+            np.asarray(values, dtype=np.float64)
+        except (ValueError, TypeError) as error:
+            raise type(error)(f"{what} must hold numbers. Got dtype {dtype}: {error}. {advice}") from error
 
 
 def _refuse_other_shape(estimator: Any, shape: tuple[int, ...] | None, parameter: str) -> None:
@@ -137,21 +209,25 @@ def _refuse_other_shape(estimator: Any, shape: tuple[int, ...] | None, parameter
         )
 
 
-def _refuse_non_finite(values: np.ndarray, names: Any, parameter: str) -> None:
+def _refuse_non_finite(values: np.ndarray, names: Any, parameter: str, advice: str = "") -> None:
+    largest = np.finfo(np.float32).max
     # One pass over the data where all is well: a sum is finite only if all of its parts are.
     with np.errstate(over="ignore", invalid="ignore"):
-        if np.isfinite(np.sum(values, dtype=np.float64)):
+        finite = np.isfinite(np.sum(values, dtype=np.float64))
+        if finite and (values.dtype == np.float32 or np.max(np.abs(values), initial=0.0) <= largest):
             return
-    for kind, bad in (("NaN", np.isnan(values)), ("infinity", np.isinf(values))):
-        if not bad.any():
-            continue
-        what = "infinity or a value too large for float32" if kind == "infinity" and parameter == "X" else kind
-        raise ValueError(f"Input {parameter} contains {what}: {_where(bad, names)}. It must be finite throughout.")
+    too_large = "infinity or a value too large for float32"
+    for what, bad in (("NaN", np.isnan(values)), (too_large, np.abs(values) > largest)):
+        if bad.any():
+            hint = f" {advice}" if advice and what == "NaN" else ""
+            where = _where(bad, names)
+            raise ValueError(f"Input {parameter} contains {what}: {where}. It must be finite throughout.{hint}")
 
 
 def _where(bad: np.ndarray, names: Any) -> str:
     if bad.ndim > 2:
-        return f"{int(bad.sum())} values in {int(bad.reshape(len(bad), -1).any(1).sum())} rows"
+        n_values, n_rows = int(bad.sum()), int(bad.reshape(len(bad), -1).any(1).sum())
+        return f"{n_values} value{'s' * (n_values > 1)} in {n_rows} row{'s' * (n_rows > 1)}"
     counts = bad.reshape(len(bad), -1).sum(0)
     columns = np.flatnonzero(counts)
     labels = [f"column {i}" if names is None else repr(names[i]) for i in columns[:10]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import inspect
 from numbers import Integral, Real
 from typing import Any
@@ -10,21 +11,20 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.utils._param_validation import Interval, Options, StrOptions, validate_parameter_constraints
-from sklearn.utils.validation import check_is_fitted
 from skorch.dataset import Dataset
-from skorch.utils import is_dataset
 from torch import nn
 
-from skmulti._validation import Targets, check_inputs, check_same_length, check_targets
+from skmulti._validation import Targets, check_inputs, check_same_length, check_sample_weight, check_targets
 from skmulti.columns import Columns, resolve_groups
 from skmulti.losses import MixedLoss
 from skmulti.modules import MLP
+from skmulti.reading import ReadingNet
 from skmulti.scaling import TargetScaler
 from skmulti.terms import resolve_terms
-from skmulti.training import RandomStreams, TensorLoader, TrainingNet
+from skmulti.training import RandomStreams, Rows, TensorLoader
 
 
-class MultiOutputNetRegressor(TrainingNet):
+class MultiOutputNetRegressor(ReadingNet):
     """A torch module that predicts several columns, with a loss and a weight for each.
 
     The estimator is a skorch net and keeps scikit-learn's contract: it works in pipelines, searches and
@@ -54,6 +54,10 @@ class MultiOutputNetRegressor(TrainingNet):
     scale_targets : bool, default=True
         Whether columns are standardised for training where their losses allow it. Predictions are in the user's
         units either way. Without it, a column in thousands drowns one in hundredths.
+    missing_targets : {"error", "mask"}, default="error"
+        What NaN in y means: an error that names the columns, or a target that is left out of its column's loss (and
+        of its group's). Each term is the mean over the rows that it saw, so that a column with few targets weighs
+        as much as its loss weight says; rows without any target are dropped.
     optimizer : class of torch.optim.Optimizer, default=torch.optim.Adam
         The optimizer; its parameters are ``optimizer__<parameter>``, those of one part of the module
         ``optimizer__param_groups=[(pattern of parameter names, {parameter: value}), ...]``.
@@ -147,7 +151,6 @@ class MultiOutputNetRegressor(TrainingNet):
     """
 
     criterion = MixedLoss
-    target_scaler_: TargetScaler
 
     _own_prefixes = ("loss", "loss_weights")
     # The parameters of a named estimator that are its module's.
@@ -157,6 +160,7 @@ class MultiOutputNetRegressor(TrainingNet):
 
     _parameter_constraints = {
         "scale_targets": ["boolean"],
+        "missing_targets": [StrOptions({"error", "mask"})],
         "lr": [Interval(Real, 0, None, closed="neither")],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left"), Options(Integral, {-1}), StrOptions({"auto"})],
@@ -166,6 +170,8 @@ class MultiOutputNetRegressor(TrainingNet):
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left")],
         "warm_start": ["boolean"],
+        "verbose": ["verbose"],
+        "compile": ["boolean"],
         "random_state": ["random_state"],
         "callbacks": [list, None, StrOptions({"disable"})],
         "train_split": [callable, None],
@@ -184,6 +190,7 @@ class MultiOutputNetRegressor(TrainingNet):
         loss_weights: Any = None,
         column_groups: Any = None,
         scale_targets: bool = True,
+        missing_targets: str = "error",
         optimizer: Any = torch.optim.Adam,
         lr: float = 1e-3,
         max_epochs: int = 100,
@@ -213,7 +220,16 @@ class MultiOutputNetRegressor(TrainingNet):
             if name not in self._fixed_params:
                 self.__dict__[name] = params[name]
 
-    def fit(self, X: Any, y: Any, *, X_val: Any = None, y_val: Any = None) -> MultiOutputNetRegressor:
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
+    ) -> MultiOutputNetRegressor:
         """Fit the network to inputs X and targets y.
 
         Parameters
@@ -222,8 +238,13 @@ class MultiOutputNetRegressor(TrainingNet):
             Inputs: an array, a data frame or a tensor of numbers.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Targets; the names of a data frame's columns are kept.
+        sample_weight : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Weights of the rows, or of each row's columns (a group of columns has their mean). Each term is a
+            weighted mean; only ratios of weights matter.
         X_val, y_val : array-like, default=None
             Validation rows, in place of a share of X. In a pipeline, name "X_val" in its ``transform_input``.
+        sample_weight_val : array-like, default=None
+            Weights of the validation rows.
 
         Returns
         -------
@@ -238,14 +259,22 @@ class MultiOutputNetRegressor(TrainingNet):
             If a loss becomes NaN or infinite; the net keeps the parameters of the last good epoch.
         """
         if self.warm_start and self.initialized_:
-            return self.partial_fit(X, y, X_val=X_val, y_val=y_val)
+            return self.partial_fit(X, y, sample_weight, X_val=X_val, y_val=y_val, sample_weight_val=sample_weight_val)
         with self._unchanged_on_error():
-            inputs, targets = self._begin(X, y)
-            holdout = self._check_holdout(X_val, y_val)
-        self._train(inputs, targets.values, holdout)
+            rows, holdout = self._begin(X, y, sample_weight, (X_val, y_val, sample_weight_val))
+        self._train(rows, holdout)
         return self
 
-    def partial_fit(self, X: Any, y: Any, *, X_val: Any = None, y_val: Any = None) -> MultiOutputNetRegressor:
+    def partial_fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
+    ) -> MultiOutputNetRegressor:
         """Go on training with inputs X and targets y for `max_epochs` more epochs.
 
         The first call decides the columns, their scaling and the sizes of the network. Losses and weights may
@@ -257,26 +286,34 @@ class MultiOutputNetRegressor(TrainingNet):
             Inputs.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Targets.
-        X_val, y_val : array-like, default=None
-            Validation rows.
+        sample_weight : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Weights of the rows, or of each row's columns.
+        X_val, y_val, sample_weight_val : array-like, default=None
+            Validation rows and their weights.
 
         Returns
         -------
         self : object
             The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If a parameter or the data are out of place, or do not fit the network; the net is unchanged then.
+        TrainingDivergedError
+            If a loss becomes NaN or infinite; the net keeps the parameters of the last good epoch.
         """
+        validation = (X_val, y_val, sample_weight_val)
         with self._unchanged_on_error():
             if not self.initialized_:
-                inputs, targets = self._begin(X, y)
+                rows, holdout = self._begin(X, y, sample_weight, validation)
                 self.target_scaler_ = self.target_scaler_.thaw()
             else:
                 self._check_parameters()
-                targets = self._check_targets(y, parameter="y")
-                inputs = check_inputs(self, X, reset=False)
-                check_same_length(inputs, targets.values)
-                self._change_terms(targets)
-            holdout = self._check_holdout(X_val, y_val)
-        self._train(inputs, targets.values, holdout)
+                rows = self._check_rows(X, y, sample_weight)
+                holdout = self._check_holdout(*validation)
+                self._change_terms(rows, holdout)
+        self._train(rows, holdout)
         return self
 
     def initialize(self, X: Any = None, y: Any = None) -> MultiOutputNetRegressor:
@@ -285,8 +322,7 @@ class MultiOutputNetRegressor(TrainingNet):
         Parameters
         ----------
         X, y : array-like, default=None
-            Data from which sizes, columns and scaling are read. None is enough for a module that needs no sizes,
-            or a net that was fitted before.
+            Data from which sizes, columns and scaling are read. None is enough for a net that was fitted before.
 
         Returns
         -------
@@ -296,11 +332,11 @@ class MultiOutputNetRegressor(TrainingNet):
         Raises
         ------
         ValueError
-            If sizes are needed and neither X and y nor an earlier fit give them.
+            If neither X and y nor an earlier fit give the columns.
         """
         with self._unchanged_on_error():
             if X is not None:
-                self._begin(X, y)
+                self._begin(X, y, None, (None, None, None))
                 return self
             if not hasattr(self, "terms_"):
                 raise ValueError(
@@ -311,31 +347,6 @@ class MultiOutputNetRegressor(TrainingNet):
             with self._streams.active():
                 super().initialize()
         return self
-
-    def predict(self, X: Any) -> np.ndarray:
-        """Predict the targets of inputs X.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
-            Inputs; callbacks may pass a skorch Dataset.
-
-        Returns
-        -------
-        y_pred : ndarray of shape (n_samples,) or (n_samples, n_outputs), float64
-            Predictions in the units, and with the number of dimensions, of the targets in `fit`.
-
-        Raises
-        ------
-        NotFittedError
-            If the net was not fitted.
-        ValueError
-            If X has other features or another shape than in `fit`, or holds NaN or infinity.
-        """
-        check_is_fitted(self)
-        inputs = X if is_dataset(X) else check_inputs(self, X, reset=False)
-        y_pred = self.target_scaler_.inverse_transform(self._reader.predict(self.forward(inputs)).numpy())
-        return y_pred if self._y_ndim == 2 else y_pred[:, 0]
 
     def initialize_module(self) -> MultiOutputNetRegressor:
         """Build the network with the sizes of the data."""
@@ -356,8 +367,8 @@ class MultiOutputNetRegressor(TrainingNet):
         """Build the total loss from the table of terms."""
         if self.get_params_for("criterion"):
             raise ValueError("The criterion has no parameters of its own. Give 'loss' and 'loss_weights' instead.")
-        self.criterion_ = MixedLoss(self.terms_)
-        self._reader = MixedLoss(self.terms_)
+        self.criterion_ = MixedLoss(self.terms_, fill=self._fill if self._some_missing else None)
+        self._reader = MixedLoss(self.terms_, fill=self._fill)
         return self
 
     def _sizes(self) -> dict[str, Any]:
@@ -372,51 +383,78 @@ class MultiOutputNetRegressor(TrainingNet):
         """Return the columns of each head of the module; None where it has no heads."""
         return None
 
-    def _begin(self, X: Any, y: Any) -> tuple[np.ndarray, Targets]:
+    def _begin(self, X: Any, y: Any, sample_weight: Any, validation: tuple[Any, Any, Any]) -> tuple[Rows, Rows | None]:
         """Check everything, resolve the columns and build the net; return the checked data."""
         self._check_parameters()
         if y is None:
             raise ValueError(f"This {type(self).__name__} estimator requires y to be passed, but the target y is None.")
-        targets = check_targets(y)
+        targets = check_targets(y, missing=self.missing_targets == "mask")
         inputs = check_inputs(self, X, reset=True, min_samples=2)
         check_same_length(inputs, targets.values)
         self.input_shape_ = inputs.shape[1:]
         self.target_names_ = np.array(targets.names, dtype=object)
         self.n_outputs_ = len(targets.names)
         self._y_ndim = targets.ndim
-        self.terms_ = self._resolve_terms(targets)
-        self.target_scaler_ = TargetScaler.fit(targets.values, self.terms_, standardize=self.scale_targets)
+        self._refuse_empty_columns(targets)
+        weights = check_sample_weight(sample_weight, len(inputs), targets.names)
+        rows = Rows(inputs, targets.values, weights).that_count()
+        holdout = self._check_holdout(*validation)
+        self.terms_ = self._resolve_terms(rows)
+        self.target_scaler_ = TargetScaler.fit(
+            rows.y, self.terms_, standardize=self.scale_targets, sample_weight=rows.sample_weight
+        )
+        self._note_missing(rows, holdout)
         self.initialize()
-        return inputs, targets
+        return rows, holdout
 
-    def _resolve_terms(self, targets: Targets) -> Any:
-        columns = self._groups(targets.names)
+    def _resolve_terms(self, rows: Rows) -> Any:
+        columns = self._groups(tuple(self.target_names_))
         overrides = {name: value for name, value in vars(self).items() if name.startswith(("loss__", "loss_weights__"))}
         return resolve_terms(
             self.loss,
             self.loss_weights,
             columns,
-            targets.values,
+            rows.y,
+            sample_weight=rows.sample_weight,
             overrides=overrides,
             heads=self._head_columns(columns),
         )
 
-    def _change_terms(self, targets: Targets) -> None:
+    def _change_terms(self, rows: Rows, holdout: Rows | None) -> None:
         """Take losses and weights that were set since the last fit, if they fit the network."""
-        terms = self._resolve_terms(targets)
-        before = [(term.columns, term.raw) for term in self.terms_]
-        if [(term.columns, term.raw) for term in terms] != before:
+        terms = self._resolve_terms(rows)
+        if [(term.columns, term.raw) for term in terms] != [(term.columns, term.raw) for term in self.terms_]:
             raise ValueError(
                 "The 'loss' parameter must keep the raw outputs of a net that goes on training. Got losses that need "
                 "others; use fit with warm_start=False."
             )
-        self.terms_ = terms
+        # What a loss learned from the first targets is the unit of its raw outputs, and stays.
+        self.terms_ = tuple(
+            dataclasses.replace(term, loss=before.loss) if type(term.loss) is type(before.loss) else term
+            for term, before in zip(terms, self.terms_, strict=True)
+        )
+        self.target_scaler_ = self.target_scaler_.thaw(rows.y)
+        self._note_missing(rows, holdout)
         self.initialize_criterion()
         self.criterion_.to(self.device)
-        self.target_scaler_ = self.target_scaler_.thaw(targets.values)
 
-    def _check_targets(self, y: Any, *, parameter: str) -> Targets:
-        targets = check_targets(y, parameter=parameter)
+    def _note_missing(self, rows: Rows, holdout: Rows | None) -> None:
+        """Find out whether targets are missing, and a valid row of each term that may stand in for them."""
+        self._some_missing = bool(np.isnan(rows.y).any() or (holdout is not None and np.isnan(holdout.y).any()))
+        fill = np.empty(self.n_outputs_)
+        for term in self.terms_:
+            columns = list(term.columns)
+            complete = ~np.isnan(rows.y[:, columns]).any(axis=1)
+            fill[columns] = rows.y[np.argmax(complete)][columns]
+        self._fill = self.target_scaler_.transform(torch.as_tensor(fill)).tolist()
+
+    def _refuse_empty_columns(self, targets: Targets) -> None:
+        empty = [name for name, none in zip(targets.names, np.isnan(targets.values).all(axis=0), strict=True) if none]
+        if empty:
+            raise ValueError(f"y must have a value in each column. Got none in {', '.join(map(repr, empty))}.")
+
+    def _check_targets(self, y: Any, *, parameter: str, missing: bool) -> Targets:
+        targets = check_targets(y, parameter=parameter, missing=missing)
         names = tuple(self.target_names_)
         if len(targets.names) != len(names) or (_named(y) and _was_named(names) and targets.names != names):
             raise ValueError(
@@ -425,16 +463,20 @@ class MultiOutputNetRegressor(TrainingNet):
             )
         return targets
 
-    def _check_holdout(self, X_val: Any, y_val: Any) -> tuple[np.ndarray, np.ndarray] | None:
+    def _check_rows(self, X: Any, y: Any, sample_weight: Any, suffix: str = "") -> Rows:
+        """Check rows against those of the first fit; the suffix belongs to the names of the arguments."""
+        targets = self._check_targets(y, parameter=f"y{suffix}", missing=self.missing_targets == "mask")
+        inputs = check_inputs(self, X, reset=False, parameter=f"X{suffix}")
+        check_same_length(inputs, targets.values)
+        names = tuple(self.target_names_)
+        weights = check_sample_weight(sample_weight, len(inputs), names, parameter=f"sample_weight{suffix}")
+        return Rows(inputs, targets.values, weights).that_count()
+
+    def _check_holdout(self, X_val: Any, y_val: Any, sample_weight_val: Any) -> Rows | None:
         if (X_val is None) != (y_val is None):
             missing = "X_val" if X_val is None else "y_val"
             raise ValueError(f"X_val and y_val must be given together. Got no {missing}.")
-        if X_val is None:
-            return None
-        targets = self._check_targets(y_val, parameter="y_val")
-        inputs = check_inputs(self, X_val, reset=False, parameter="X_val")
-        check_same_length(inputs, targets.values)
-        return inputs, targets.values
+        return None if X_val is None else self._check_rows(X_val, y_val, sample_weight_val, "_val")
 
     def _check_parameters(self) -> None:
         validate_parameter_constraints(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor, as_tensor
 
@@ -29,42 +30,72 @@ class TargetScaler:
     scale: np.ndarray
 
     @classmethod
-    def fit(cls, y: np.ndarray, terms: Sequence[Term], *, standardize: bool) -> TargetScaler:
+    def fit(
+        cls,
+        y: np.ndarray,
+        terms: Sequence[Term],
+        *,
+        standardize: bool,
+        sample_weight: np.ndarray | None = None,
+    ) -> TargetScaler:
         """Learn mean and standard deviation of each column that its loss lets be standardised.
 
         Parameters
         ----------
         y : ndarray of shape (n_samples, n_columns)
-            The training targets.
+            The training targets, NaN where one is missing.
         terms : sequence of Term
             The table of terms; each loss says with `target_scaling` what it allows.
         standardize : bool
             False leaves all columns as they are.
+        sample_weight : ndarray of shape (n_samples, 1) or (n_samples, n_columns), default=None
+            The weights of the rows, or of each row's columns.
         """
         center, scale = np.zeros(y.shape[1]), np.ones(y.shape[1])
         for term in terms if standardize else ():
             if term.loss.target_scaling is None:
                 continue
             columns = list(term.columns)
-            scaler = StandardScaler().fit(y[:, columns])
-            constant = np.ptp(y[:, columns], axis=0) == 0
-            spread = np.where(constant, 0.0, scaler.scale_)
+            mean, spread = _moments(y, columns, sample_weight)
             if term.loss.target_scaling == "group" and spread.any():
                 spread = np.full(len(columns), np.sqrt(np.mean(spread**2)))
-            center[columns] = np.where(constant, y[0, columns], scaler.mean_)
-            scale[columns] = spread
+            center[columns], scale[columns] = mean, spread
         return cls(center, scale)
 
+    @property
+    def divisor(self) -> np.ndarray:
+        """Return what divides targets: the scale, and 1 where it is 0."""
+        return np.where(self.scale == 0, 1.0, self.scale)
+
     def transform(self, y: Tensor) -> Tensor:
-        """Return targets in the network's units, float32; y is a tensor of shape (n_rows, n_columns)."""
-        divisor = np.where(self.scale == 0, 1.0, self.scale)
-        return ((y.double() - as_tensor(self.center)) / as_tensor(divisor)).float()
+        """Return targets in the network's units and torch's default dtype; y has shape (n_rows, n_columns)."""
+        scaled = (y.double() - as_tensor(self.center)) / as_tensor(self.divisor)
+        return scaled.to(torch.get_default_dtype())
 
     def thaw(self, y: np.ndarray | None = None) -> TargetScaler:
         """Return a scaler whose constant columns may vary: all of them, or those that vary in new targets y."""
-        varies = np.ones(len(self.scale), bool) if y is None else (y != self.center).any(axis=0)
+        varies = True if y is None else ((y != self.center) & ~np.isnan(y)).any(axis=0)
         return TargetScaler(self.center, np.where((self.scale == 0) & varies, 1.0, self.scale))
 
     def inverse_transform(self, y: np.ndarray) -> np.ndarray:
         """Return predictions in the user's units; y is an array of shape (n_rows, n_columns)."""
         return y * self.scale + self.center
+
+
+def _moments(y: np.ndarray, columns: list[int], sample_weight: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and standard deviation of columns; a constant one has its value and exactly 0."""
+    mean, spread = np.empty(len(columns)), np.empty(len(columns))
+    for i, column in enumerate(columns):
+        seen = ~np.isnan(y[:, column])
+        weight = None
+        if sample_weight is not None:
+            weight = sample_weight[:, column if sample_weight.shape[1] > 1 else 0]
+            seen &= weight > 0
+            weight = weight[seen]
+        values = y[seen, column]
+        if (values == values[0]).all():
+            mean[i], spread[i] = values[0], 0.0
+        else:
+            scaler = StandardScaler().fit(values[:, None], sample_weight=weight)
+            mean[i], spread[i] = scaler.mean_[0], scaler.scale_[0]
+    return mean, spread

@@ -22,6 +22,7 @@ def resolve_terms(
     columns: Columns,
     y: np.ndarray,
     *,
+    sample_weight: np.ndarray | None = None,
     overrides: Mapping[str, Any] = {},
     heads: Sequence[tuple[int, ...]] | None = None,
 ) -> tuple[Term, ...]:
@@ -38,7 +39,9 @@ def resolve_terms(
     columns : Columns
         The columns of y.
     y : ndarray of shape (n_samples, n_columns)
-        The training targets, from which some losses learn.
+        The training targets, from which some losses learn; NaN where one is missing.
+    sample_weight : ndarray of shape (n_samples, 1) or (n_samples, n_columns), default=None
+        The weights of the rows, or of each row's columns.
     overrides : mapping
         The estimator's parameters ``loss__<column>``, ``loss__<column>__<parameter>`` and
         ``loss_weights__<column>``.
@@ -60,13 +63,36 @@ def resolve_terms(
     return tuple(
         Term(
             name=columns.label(members),
-            loss=column_loss.fitted_to(y[:, members], tuple(columns.names[i] for i in members)),
+            loss=_fitted(column_loss, members, columns, y, sample_weight),
             columns=members,
             raw=raw[members],
             weight=weight,
         )
         for (members, column_loss), weight in zip(lines, weights, strict=True)
     )
+
+
+def _fitted(
+    loss: ColumnLoss,
+    members: tuple[int, ...],
+    columns: Columns,
+    y: np.ndarray,
+    sample_weight: np.ndarray | None,
+) -> ColumnLoss:
+    """Let a loss learn from the rows that have all of its targets."""
+    names = tuple(columns.names[i] for i in members)
+    targets, weights = y[:, members], None
+    present = ~np.isnan(targets).any(axis=1)
+    if sample_weight is not None:
+        weights = sample_weight[:, list(members) if sample_weight.shape[1] > 1 else [0]].mean(axis=1)
+        present &= weights > 0
+        weights = weights[present]
+    if not present.any():
+        raise ValueError(
+            f"y must have rows with all columns of the loss {loss!r}: {', '.join(map(repr, names))}. Got none, "
+            "counting those with a positive weight."
+        )
+    return loss.fitted_to(targets[present], names, weights)
 
 
 def _resolve_losses(loss: Any, columns: Columns) -> list[Line]:
@@ -111,15 +137,17 @@ def _override_losses(lines: list[Line], columns: Columns, overrides: Mapping[str
                 parts.append((members, field, value, name))
             else:
                 whole.append((members, value, name))
+    columns.refuse_twice([c for members, _, _ in whole for c in members], parameter="loss__<column>")
+    for part in dict.fromkeys(field for _, field, _, _ in parts):
+        same = [c for members, field, _, _ in parts if field == part for c in members]
+        columns.refuse_twice(same, parameter=f"loss__<column>__{part}")
     for members, value, name in whole:
         lines = _without(lines, members, columns, parameter=name) + _lines(value, members, columns)
     for members, field, value, name in parts:
-        inside = [line for line in lines if set(line[0]) <= set(members)]
-        if not inside:
-            raise ValueError(_shared(members, lines, columns, parameter=name))
+        inside = _inside(lines, members, columns, parameter=name)
         lines = [
-            (cols, _replace(loss, field, value, name)) if (cols, loss) in inside else (cols, loss)
-            for cols, loss in lines
+            (cols, _replace(loss, field, value, name)) if i in inside else (cols, loss)
+            for i, (cols, loss) in enumerate(lines)
         ]
     return lines
 
@@ -168,12 +196,15 @@ def _resolve_weights(
             _set_weight(weights, lines, members, _check_weight(weight, key), columns, "loss_weights")
     elif loss_weights is not None:
         weights = _weights_by_position(loss_weights, lines, columns)
+    overridden: list[int] = []
     for name, weight in overrides.items():
         if name.startswith("loss_weights__"):
             members, field = _parse(name, "loss_weights__", columns)
             if field:
                 columns.find(name.removeprefix("loss_weights__"), parameter=name)
             _set_weight(weights, lines, members, _check_weight(weight, columns.label(members)), columns, name)
+            overridden.extend(members)
+    columns.refuse_twice(overridden, parameter="loss_weights__<column>")
     if not any(weights):
         raise ValueError(
             "The 'loss_weights' parameter must hold at least one weight above 0. Got only zeros, with which there is "
@@ -207,11 +238,16 @@ def _set_weight(
     columns: Columns,
     parameter: str,
 ) -> None:
+    for i in _inside(lines, members, columns, parameter=parameter):
+        weights[i] = weight
+
+
+def _inside(lines: list[Line], members: tuple[int, ...], columns: Columns, *, parameter: str) -> list[int]:
+    """Return which lines make up ``members``; a line that is cut in two is refused."""
     inside = [i for i, (cols, _) in enumerate(lines) if set(cols) <= set(members)]
     if sorted(c for i in inside for c in lines[i][0]) != sorted(members):
         raise ValueError(_shared(members, lines, columns, parameter=parameter))
-    for i in inside:
-        weights[i] = weight
+    return inside
 
 
 def _check_weight(weight: Any, key: Any) -> float:

@@ -4,5 +4,6 @@ from skmulti.training.divergence import TrainingDivergedError
 from skmulti.training.loader import TensorLoader
 from skmulti.training.net import TrainingNet
 from skmulti.training.randomness import RandomStreams
+from skmulti.training.rows import Rows
 
-__all__ = ["RandomStreams", "TensorLoader", "TrainingDivergedError", "TrainingNet"]
+__all__ = ["RandomStreams", "Rows", "TensorLoader", "TrainingDivergedError", "TrainingNet"]

@@ -1,12 +1,28 @@
-"""The printed log: one column per term."""
+"""What is recorded and printed of an epoch: its losses, one column per term."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from skorch.callbacks import PrintLog
+from skorch.callbacks import PassthroughScoring, PrintLog
 
 PREFIXES = ("train_loss__", "valid_loss__")
+
+
+class LossScoring(PassthroughScoring):
+    """Record an epoch's loss: exact where rows have weights or miss targets, else the mean over the batches."""
+
+    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
+        """Record the loss, and whether it is the best so far."""
+        if self.name not in net._exact_losses:
+            super().on_epoch_end(net, **kwargs)
+            return
+        loss = net._exact_losses[self.name]
+        is_best = bool(self._is_best_score(loss))
+        if is_best:
+            self.best_score_: float = loss
+        net.history.record(self.name, loss)
+        net.history.record(self.name + "_best", is_best)
 
 
 class TermLog(PrintLog):

@@ -30,7 +30,7 @@ class LastGood:
         """Copy the module's values unless one of them is not finite; return whether all are."""
         values = [value.detach() for value in self._live]
         numbers = [value for value in values if value.is_floating_point() and value.numel()]
-        if numbers and not torch.stack(torch._foreach_norm(numbers)).sum().isfinite():
+        if numbers and not torch.stack(torch._foreach_norm(numbers, math.inf)).isfinite().all():
             return False
         torch._foreach_copy_(self._copy, values)
         return True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -57,30 +57,30 @@ class TensorLoader:
     def can_load(dataset: Any) -> bool:
         """Return whether the rows of ``dataset`` can be gathered by index, with no work of its own per row."""
         whole: Any = dataset.dataset if isinstance(dataset, Subset) else dataset
-        return type(whole) is Dataset and all(
-            isinstance(part, (np.ndarray, Tensor, type(None))) for part in (whole.X, whole.y)
-        )
+        if type(whole) is not Dataset:
+            return False
+        parts = [*whole.X.values(), whole.y] if isinstance(whole.X, Mapping) else [whole.X, whole.y]
+        return all(isinstance(part, (np.ndarray, Tensor, type(None))) for part in parts)
 
     def __len__(self) -> int:
         n_full, rest = divmod(len(self.dataset), self.batch_size)
         return n_full + (1 if rest and not self.drop_last else 0)
 
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+    def __iter__(self) -> Iterator[tuple[Any, Tensor]]:
         whole: Any = self.dataset
         rows = None
         if isinstance(self.dataset, Subset):
             whole, rows = self.dataset.dataset, torch.as_tensor(np.asarray(self.dataset.indices))
-        X = as_tensor(whole.X)
-        y = torch.zeros(len(X)) if whole.y is None else as_tensor(whole.y)
+        X = {key: as_tensor(part) for key, part in whole.X.items()} if isinstance(whole.X, Mapping) else whole.X
+        X = X if isinstance(X, dict) else as_tensor(X)
+        y = torch.zeros(len(whole), 1) if whole.y is None else as_tensor(whole.y)
         if self.shuffle:
             order = torch.randperm(len(self.dataset), generator=self.generator)
             rows = order if rows is None else rows[order]
         for batch in range(len(self)):
-            part = slice(batch * self.batch_size, (batch + 1) * self.batch_size)
-            if rows is None:
-                yield X[part], y[part]
-            else:
-                yield X[rows[part]], y[rows[part]]
+            part: Any = slice(batch * self.batch_size, (batch + 1) * self.batch_size)
+            part = part if rows is None else rows[part]
+            yield {key: values[part] for key, values in X.items()} if isinstance(X, dict) else X[part], y[part]
 
 
 def as_tensor(values: np.ndarray | Tensor) -> Tensor:

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import torch
 from sklearn.model_selection import ShuffleSplit
-from skorch.callbacks import EarlyStopping, EpochTimer, PassthroughScoring
+from skorch.callbacks import EarlyStopping, EpochTimer
 from skorch.dataset import ValidSplit
 from skorch.utils import to_tensor
 from torch import Tensor
 from torch.utils.data import DataLoader
 
 from skmulti._skorch import ContractNet, has_batch_norm
-from skmulti.training.callbacks import TermLog
+from skmulti.training.callbacks import LossScoring, TermLog
 from skmulti.training.divergence import LastGood, TrainingDivergedError, divergence_message
 from skmulti.training.loader import TensorLoader
 from skmulti.training.randomness import RandomStreams
+from skmulti.training.rows import Rows, is_weighted
 
 # Rows of a batch that nobody learns from: enough to amortise the call, few enough for an image's activations.
 _READING_BATCH = 1024
@@ -28,16 +31,18 @@ class TrainingNet(ContractNet):
     """Batches, validation rows, early stopping, the record of every term, and the guard against divergence."""
 
     _streams: RandomStreams
-    _holdout: tuple[np.ndarray, np.ndarray] | None = None
+    _holdout: Rows | None = None
     _last_good: LastGood | None = None
-    _batch_terms: Tensor | None = None
+    _batch_terms: tuple[Tensor, Tensor | float] | None = None
+    _exact_losses: Mapping[str, float] = MappingProxyType({})
+    _first_broken: Mapping[str, float] = MappingProxyType({})
 
     @property
     def _default_callbacks(self) -> list[tuple[str, Any]]:
         callbacks = [
             ("epoch_timer", EpochTimer()),
-            ("train_loss", PassthroughScoring(name="train_loss", on_train=True)),
-            ("valid_loss", PassthroughScoring(name="valid_loss")),
+            ("train_loss", LossScoring(name="train_loss", on_train=True)),
+            ("valid_loss", LossScoring(name="valid_loss")),
             ("print_log", TermLog()),
         ]
         if self.early_stopping:
@@ -54,7 +59,7 @@ class TrainingNet(ContractNet):
         `early_stopping` is on, none.
         """
         if self._holdout is not None:
-            return self.get_dataset(X, y), self.get_dataset(*self._holdout)
+            return self.get_dataset(X, y), self.get_dataset(self._holdout.inputs, self._holdout.y)
         if self.train_split is None and self.early_stopping:
             share = ShuffleSplit(1, test_size=self.validation_fraction, random_state=self._streams.split_seed)
             train, valid = ValidSplit(share)(self.get_dataset(X, y), y)
@@ -68,7 +73,7 @@ class TrainingNet(ContractNet):
         if len(train) == 0 or (valid is not None and len(valid) == 0):
             raise ValueError(
                 "The 'train_split' parameter must leave rows to learn from and rows to validate on. "
-                f"Got {len(train)} and {0 if valid is None else len(valid)} of {len(X)} rows."
+                f"Got {len(train)} and {0 if valid is None else len(valid)} rows."
             )
         return train, valid
 
@@ -104,11 +109,16 @@ class TrainingNet(ContractNet):
         if not isinstance(y_pred, Tensor):
             raise TypeError(f"The module must return one tensor of raw outputs. Got {type(y_pred).__name__} instead.")
         y_true = self.target_scaler_.transform(to_tensor(y_true, device="cpu")).to(y_pred.device)
-        terms = self.criterion_.term_losses(y_pred, y_true)
+        weight = to_tensor(X["sample_weight"], device=y_pred.device) if is_weighted(X) else None
+        terms, seen = self.criterion_.measure(y_pred, y_true, weight)
         if self._batch_terms is None:
-            self._batch_terms = terms.detach()
+            self._batch_terms = (terms.detach(), seen)
         total: Tensor = self.criterion_.total(terms)
         return total
+
+    def infer(self, x: Any, **fit_params: Any) -> Any:
+        """Return the module's raw outputs; weights of rows, which travel with the inputs, are not for the module."""
+        return super().infer(x["X"] if is_weighted(x) else x, **fit_params)
 
     def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
         """Take the first copy of the parameters."""
@@ -122,18 +132,34 @@ class TrainingNet(ContractNet):
     def on_batch_end(self, net: Any, batch: Any = None, training: bool = False, **kwargs: Any) -> None:
         """Keep this batch's terms on the device until the epoch is over."""
         if self._batch_terms is not None:
-            self._epoch_terms.append((self._batch_terms, len(kwargs["y_pred"])))
+            self._epoch_terms.append(self._batch_terms)
 
     def run_single_epoch(self, iterator: Any, training: bool, prefix: str, step_fn: Any, **fit_params: Any) -> None:
         """Go through the batches once and record the mean of each term."""
-        self._epoch_terms: list[tuple[Tensor, int]] = []
+        self._epoch_terms: list[tuple[Tensor, Tensor | float]] = []
         super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
-        if self._epoch_terms:
-            losses, rows = zip(*self._epoch_terms, strict=True)
-            weights = torch.tensor(rows, dtype=torch.float64)
-            means = weights @ torch.stack(losses).cpu().double() / weights.sum()
-            for term, mean in zip(self.terms_, means.tolist(), strict=True):
-                self.history.record(f"{prefix}_loss__{term.name}", mean)
+        if not self._epoch_terms:
+            return
+        batches, seen = zip(*self._epoch_terms, strict=True)
+        losses = torch.stack(batches).cpu().double()
+        self._remember_first_broken(losses, prefix)
+        every_row_weighs_one = not isinstance(seen[0], Tensor)
+        weights = torch.tensor(seen)[:, None] if every_row_weighs_one else torch.stack(seen).cpu()
+        sums = (losses * weights).sum(0)
+        # A term that saw no row has no mean: it is recorded as 0, as it counts in the total.
+        means = torch.where(weights.sum(0) > 0, sums / weights.double().sum(0), 0.0).tolist()
+        for term, mean in zip(self.terms_, means, strict=True):
+            self.history.record(f"{prefix}_loss__{term.name}", mean)
+        if not every_row_weighs_one:
+            total = sum(term.weight * mean for term, mean in zip(self.terms_, means, strict=True))
+            self._exact_losses = {**self._exact_losses, f"{prefix}_loss": total}
+
+    def _remember_first_broken(self, losses: Tensor, prefix: str) -> None:
+        """Keep the terms of the first batch that is not finite: what comes after it is lost for all terms."""
+        broken = losses[~losses.isfinite().all(1)]
+        if len(broken) and not self._first_broken:
+            names = [term.name if prefix == "train" else f"{term.name}, validation" for term in self.terms_]
+            self._first_broken = dict(zip(names, broken[0].tolist(), strict=True))
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         """Renew the copy of the parameters, or stop where a loss or a parameter is not finite."""
@@ -146,24 +172,26 @@ class TrainingNet(ContractNet):
         }
         finite = self._last_good is None or self._last_good.renew() if _all_finite(losses) else False
         if not finite:
-            raise TrainingDivergedError(divergence_message(row["epoch"], losses))
+            raise TrainingDivergedError(divergence_message(row["epoch"], self._first_broken or losses))
 
-    def _train(self, X: np.ndarray, y: np.ndarray, holdout: tuple[np.ndarray, np.ndarray] | None) -> None:
-        """Run skorch's training on checked arrays; targets are in the user's units, two-dimensional."""
+    def _train(self, rows: Rows, holdout: Rows | None) -> None:
+        """Run skorch's training on checked rows."""
         self._holdout = holdout
+        X, y = rows.inputs, rows.y
         try:
             with self._streams.active():
                 super().partial_fit(X, y)
-        except TrainingDivergedError:
-            assert self._last_good is not None
-            self._last_good.restore()
-            # Its moments have seen what is not finite.
-            self.initialize_optimizer()
-            self.notify("on_train_end", X=X, y=y)
+        except Exception as error:
+            if self._last_good is not None:
+                self._last_good.restore()
+            if isinstance(error, TrainingDivergedError):
+                # Its moments have seen what is not finite.
+                self.initialize_optimizer()
+                self.notify("on_train_end", X=X, y=y)
             raise
         finally:
             self._drop_unfinished_epoch()
-            for name in ("_holdout", "_last_good", "_batch_terms", "_epoch_terms"):
+            for name in ("_holdout", "_last_good", "_batch_terms", "_epoch_terms", "_exact_losses", "_first_broken"):
                 self.__dict__.pop(name, None)
 
     def _drop_unfinished_epoch(self) -> None:

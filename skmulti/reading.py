@@ -1,0 +1,258 @@
+"""How a fitted net is read: predictions, spreads, quantiles, likelihoods and scores in the user's units."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.metrics import r2_score
+from sklearn.utils.validation import check_is_fitted
+from skorch.utils import is_dataset
+from torch import Tensor
+
+from skmulti._validation import check_inputs, check_same_length, check_sample_weight
+from skmulti.columns import Columns
+from skmulti.losses import MixedLoss, Term
+from skmulti.scaling import TargetScaler
+from skmulti.training import TrainingNet
+
+
+class ReadingNet(TrainingNet):
+    """What can be asked of a fitted net."""
+
+    terms_: tuple[Term, ...]
+    target_scaler_: TargetScaler
+    target_names_: np.ndarray
+    _reader: MixedLoss
+    _y_ndim: int
+
+    def predict(self, X: Any, return_std: bool = False, *, columns: Any = None) -> Any:
+        """Predict the targets of inputs X.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Inputs; callbacks may pass a skorch Dataset.
+        return_std : bool, default=False
+            Whether to return the standard deviation of each prediction as well, which the losses of
+            distributions give.
+        columns : str, int or sequence of them, default=None
+            The columns to predict, by name, group or position. None means all.
+
+        Returns
+        -------
+        y_pred : ndarray of shape (n_samples,) or (n_samples, n_outputs), float64
+            Predictions in the units, and with the number of dimensions, of the targets in `fit`.
+        y_std : ndarray of the same shape
+            Only if `return_std`: the standard deviations, in the units of the targets.
+
+        Raises
+        ------
+        NotFittedError
+            If the net was not fitted.
+        ValueError
+            If X has other features or another shape than in `fit`, or holds NaN or infinity; if a column's loss
+            gives no standard deviation; if `columns` names an unknown one.
+        """
+        wanted = self._asked_columns(columns)
+        families = self._families_that_say("std", wanted) if return_std else []
+        raw = self._raw(X)
+        y_pred = self.target_scaler_.inverse_transform(self._reader.predict(raw).numpy())[:, wanted]
+        if not return_std:
+            return self._as_given(y_pred)
+        std = np.empty((len(raw), len(self.target_names_)))
+        for family in families:
+            std[:, family.columns] = family.std(raw).numpy()
+        return self._as_given(y_pred), self._as_given((std * self.target_scaler_.scale)[:, wanted])
+
+    def predict_quantiles(self, X: Any, levels: Sequence[float] | float, *, columns: Any = None) -> np.ndarray:
+        """Predict quantiles of the targets of inputs X.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Inputs.
+        levels : float or sequence of float
+            The levels, between 0 and 1.
+        columns : str, int or sequence of them, default=None
+            The columns to predict. None means all.
+
+        Returns
+        -------
+        quantiles : ndarray of shape (n_samples, n_outputs, n_levels)
+            Quantiles in the user's units; without the second dimension where y had one dimension.
+
+        Raises
+        ------
+        ValueError
+            If a level lies outside (0, 1), or outside those of a column with several quantiles; if a column's
+            loss has no quantiles.
+        """
+        levels = list(np.atleast_1d(np.asarray(levels, dtype=float)))
+        if not levels or not all(0 < level < 1 for level in levels):
+            raise ValueError(f"'levels' must lie between 0 and 1, both excluded. Got {levels} instead.")
+        wanted = self._asked_columns(columns)
+        families = self._families_that_say("quantiles", wanted)
+        raw = self._raw(X)
+        quantiles = np.empty((len(raw), len(self.target_names_), len(levels)))
+        for family in families:
+            quantiles[:, family.columns] = family.quantiles(raw, levels).numpy()
+        scaler = self.target_scaler_
+        return self._as_given((quantiles * scaler.scale[:, None] + scaler.center[:, None])[:, wanted])
+
+    def predict_interval(self, X: Any, coverage: float = 0.9, *, columns: Any = None) -> np.ndarray:
+        """Predict an interval that holds each target with the probability that its distribution gives.
+
+        The interval lies between the quantiles ``(1 - coverage) / 2`` and ``(1 + coverage) / 2``. For intervals that
+        hold whatever the loss, see `skmulti.conformal.SplitConformalRegressor`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Inputs.
+        coverage : float, default=0.9
+            The probability, between 0 and 1.
+        columns : str, int or sequence of them, default=None
+            The columns to predict. None means all.
+
+        Returns
+        -------
+        interval : ndarray of shape (n_samples, n_outputs, 2)
+            Lower and upper ends in the user's units; without the second dimension where y had one dimension.
+
+        Raises
+        ------
+        ValueError
+            As `predict_quantiles`.
+        """
+        if not 0 < coverage < 1:
+            raise ValueError(f"'coverage' must lie between 0 and 1, both excluded. Got {coverage!r} instead.")
+        # Rounded, so that the ends of 0.9 are the levels 0.05 and 0.95 that a user writes.
+        ends = [round((1 - coverage) / 2, 12), round((1 + coverage) / 2, 12)]
+        return self.predict_quantiles(X, ends, columns=columns)
+
+    def score_samples(self, X: Any, y: Any, *, columns: Any = None) -> np.ndarray:
+        """Return the log likelihood of each row's targets, summed over the columns.
+
+        Its negative mean is the negative log likelihood, in the user's units; missing targets count nothing.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Inputs.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Targets.
+        columns : str, int or sequence of them, default=None
+            The columns to count; of a group, all. None means all.
+
+        Returns
+        -------
+        log_likelihood : ndarray of shape (n_samples,)
+            The logarithms of the densities.
+
+        Raises
+        ------
+        ValueError
+            If a column's loss has no likelihood.
+        """
+        wanted = self._asked_columns(columns)
+        self._families_that_say("log_likelihood", wanted)
+        targets = self._check_targets(y, parameter="y", missing=True)
+        raw = self._raw(X)
+        check_same_length(raw, targets.values)
+        asked = [i for i, term in enumerate(self.terms_) if set(term.columns) & set(wanted)]
+        y_scaled = self.target_scaler_.transform(torch.as_tensor(targets.values))
+        values = self._reader.log_likelihoods(raw, y_scaled, asked).double().numpy()
+        # The density of a column in the user's unit is that of the standardised one, divided by the scale.
+        log_scale = np.log(self.target_scaler_.divisor)
+        for k, i in enumerate(asked):
+            members = list(self.terms_[i].columns)
+            complete = ~np.isnan(targets.values[:, members]).any(axis=1)
+            values[:, k] -= complete * log_scale[members].sum()
+        return np.asarray(values.sum(axis=1))
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the mean over the columns of the coefficient of determination R2.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Inputs.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Targets; missing ones (NaN) are left out of their column.
+        sample_weight : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Weights of the rows, or of each row's columns.
+
+        Returns
+        -------
+        score : float
+            The mean R2 of `predict`.
+        """
+        targets = self._check_targets(y, parameter="y", missing=True)
+        y_pred = self.predict(X).reshape(-1, len(self.target_names_))
+        check_same_length(y_pred, targets.values)
+        weights = check_sample_weight(sample_weight, len(y_pred), targets.names)
+        scores = []
+        for i in range(y_pred.shape[1]):
+            seen = ~np.isnan(targets.values[:, i])
+            weight = None if weights is None else weights[seen, i if weights.shape[1] > 1 else 0]
+            if seen.any():
+                scores.append(r2_score(targets.values[seen, i], y_pred[seen, i], sample_weight=weight))
+        return float(np.mean(scores)) if scores else float("nan")
+
+    def residuals(self, X: Any, y: Any) -> np.ndarray:
+        """Return how far targets lie from predictions, the shorter way round for an angle.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Inputs.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Targets.
+
+        Returns
+        -------
+        residuals : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Target minus prediction, NaN where a target is missing.
+        """
+        targets = self._check_targets(y, parameter="y", missing=True)
+        y_pred = self.predict(X).reshape(-1, len(self.target_names_))
+        check_same_length(y_pred, targets.values)
+        difference = np.empty_like(y_pred)
+        for term in self.terms_:
+            columns = list(term.columns)
+            difference[:, columns] = term.loss.difference(targets.values[:, columns], y_pred[:, columns])
+        return self._as_given(difference)
+
+    def _raw(self, X: Any) -> Tensor:
+        check_is_fitted(self)
+        raw: Tensor = self.forward(X if is_dataset(X) else check_inputs(self, X, reset=False))
+        # skorch's EpochScoring(on_train=True) hands over what the training step computed, with its gradient.
+        return raw.detach()
+
+    def _as_given(self, values: np.ndarray) -> np.ndarray:
+        """Return values of shape (n_samples, n_columns, ...) with y's own number of dimensions."""
+        return values if self._y_ndim == 2 else values[:, 0]
+
+    def _asked_columns(self, columns: Any) -> list[int]:
+        check_is_fitted(self)
+        if columns is None:
+            return list(range(len(self.target_names_)))
+        known: Columns = self._groups(tuple(self.target_names_))
+        keys = [columns] if isinstance(columns, (str, int, np.integer)) else list(columns)
+        return [position for key in keys for position in known.find(key, parameter="columns")]
+
+    def _families_that_say(self, what: str, wanted: list[int]) -> list[Any]:
+        """Return the families of the asked columns, or say which of them can't answer."""
+        families = [family for family in self._reader.families if set(family.columns) & set(wanted)]
+        silent = {i: family.loss for family in families if not family.loss.says(what) for i in family.columns}
+        if silent:
+            words = {"std": "standard deviation", "quantiles": "quantiles", "log_likelihood": "likelihood"}[what]
+            which = ", ".join(f"{self.target_names_[i]!r} ({silent[i]!r})" for i in wanted if i in silent)
+            raise ValueError(
+                f"Losses of these columns give no {words}: {which}. Ask for other columns with 'columns', or train "
+                "with a loss that has one, such as 'gaussian_nll'."
+            )
+        return families

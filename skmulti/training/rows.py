@@ -1,0 +1,51 @@
+"""The rows to train on, checked and cast."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Inputs, targets and weights of the same rows.
+
+    Attributes
+    ----------
+    X : ndarray of shape (n_rows, ...)
+        Inputs.
+    y : ndarray of shape (n_rows, n_columns)
+        Targets in the user's units; NaN where one is missing.
+    sample_weight : ndarray of shape (n_rows, 1) or (n_rows, n_columns), or None
+        Weights of the rows, or of each row's columns.
+    """
+
+    X: np.ndarray
+    y: np.ndarray
+    sample_weight: np.ndarray | None = None
+
+    @property
+    def inputs(self) -> Any:
+        """Return what skorch takes for X: the inputs, with the weights beside them where there are any."""
+        if self.sample_weight is None:
+            return self.X
+        return {"X": self.X, "sample_weight": self.sample_weight.astype(self.X.dtype)}
+
+    def that_count(self) -> Rows:
+        """Return the rows that have a target whose weight is above zero."""
+        counts = ~np.isnan(self.y)
+        if self.sample_weight is not None:
+            counts &= self.sample_weight > 0
+        keep = counts.any(axis=1)
+        if keep.all():
+            return self
+        weight = None if self.sample_weight is None else self.sample_weight[keep]
+        return Rows(self.X[keep], self.y[keep], weight)
+
+
+def is_weighted(X: Any) -> bool:
+    """Return whether a batch of inputs has the weights of its rows beside it."""
+    return isinstance(X, Mapping) and set(X) == {"X", "sample_weight"}

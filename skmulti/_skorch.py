@@ -28,7 +28,12 @@ from skorch.history import History
 _ROWS_PER_BLOCK = 4
 
 
-class ContractNet(MultiOutputMixin, NeuralNetRegressor):
+class _ClassesMetadata:
+    # skorch takes `classes` out of what partial_fit may ask for, and scikit-learn refuses that where it never was in.
+    __metadata_request__partial_fit = {"classes": None}
+
+
+class ContractNet(MultiOutputMixin, NeuralNetRegressor, _ClassesMetadata):
     """A skorch regressor that scikit-learn's estimator checks accept."""
 
     history_: Any = None

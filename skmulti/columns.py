@@ -33,7 +33,8 @@ class Columns:
         Parameters
         ----------
         key : str, int, or tuple of them
-            The name of a column or of a group, a position (negative ones count from the end), or several.
+            The name of a column or of a group, a position (negative ones count from the end), or several. An int
+            that is the label of a column means that column.
         parameter : str
             The parameter in which the key stands, for messages.
 
@@ -49,6 +50,8 @@ class Columns:
                 return (self.names.index(key),)
             raise ValueError(self._unknown(key, parameter))
         if isinstance(key, Integral) and not isinstance(key, bool):
+            if str(key) in self.names:  # a data frame with integer labels
+                return (self.names.index(str(key)),)
             position = int(key)
             if not -len(self) <= position < len(self):
                 raise ValueError(self._unknown(key, parameter))

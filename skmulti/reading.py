@@ -133,10 +133,10 @@ class ReadingNet(TrainingNet):
         ends = [round((1 - coverage) / 2, 12), round((1 + coverage) / 2, 12)]
         return self.predict_quantiles(X, ends, columns=columns)
 
-    def score_samples(self, X: Any, y: Any, *, columns: Any = None) -> np.ndarray:
-        """Return the log likelihood of each row's targets, summed over the columns.
+    def negative_log_likelihood(self, X: Any, y: Any, *, columns: Any = None) -> np.ndarray:
+        """Return the negative log likelihood of each row's targets, summed over the columns.
 
-        Its negative mean is the negative log likelihood, in the user's units; missing targets count nothing.
+        It is that of the densities in the user's units; missing targets count nothing.
 
         Parameters
         ----------
@@ -149,8 +149,8 @@ class ReadingNet(TrainingNet):
 
         Returns
         -------
-        log_likelihood : ndarray of shape (n_samples,)
-            The logarithms of the densities.
+        values : ndarray of shape (n_samples,)
+            Minus the logarithms of the densities.
 
         Raises
         ------
@@ -171,7 +171,7 @@ class ReadingNet(TrainingNet):
             members = list(self.terms_[i].columns)
             complete = ~np.isnan(targets.values[:, members]).any(axis=1)
             values[:, k] -= complete * log_scale[members].sum()
-        return np.asarray(values.sum(axis=1))
+        return np.asarray(-values.sum(axis=1))
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return the mean over the columns of the coefficient of determination R2.

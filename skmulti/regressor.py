@@ -21,7 +21,7 @@ from skmulti.modules import MLP
 from skmulti.reading import ReadingNet
 from skmulti.scaling import TargetScaler
 from skmulti.terms import resolve_terms
-from skmulti.training import RandomStreams, Rows, TensorLoader
+from skmulti.training import RandomStreams, Rows, TensorLoader, TrainingDivergedError
 
 
 class MultiOutputNetRegressor(ReadingNet):
@@ -260,9 +260,9 @@ class MultiOutputNetRegressor(ReadingNet):
         """
         if self.warm_start and self.initialized_:
             return self.partial_fit(X, y, sample_weight, X_val=X_val, y_val=y_val, sample_weight_val=sample_weight_val)
-        with self._unchanged_on_error():
+        with self._unchanged_on_error(but_for=TrainingDivergedError):
             rows, holdout = self._begin(X, y, sample_weight, (X_val, y_val, sample_weight_val))
-        self._train(rows, holdout)
+            self._train(rows, holdout)
         return self
 
     def partial_fit(
@@ -304,7 +304,7 @@ class MultiOutputNetRegressor(ReadingNet):
             If a loss becomes NaN or infinite; the net keeps the parameters of the last good epoch.
         """
         validation = (X_val, y_val, sample_weight_val)
-        with self._unchanged_on_error():
+        with self._unchanged_on_error(but_for=TrainingDivergedError):
             if not self.initialized_:
                 rows, holdout = self._begin(X, y, sample_weight, validation)
                 self.target_scaler_ = self.target_scaler_.thaw()
@@ -313,7 +313,7 @@ class MultiOutputNetRegressor(ReadingNet):
                 rows = self._check_rows(X, y, sample_weight)
                 holdout = self._check_holdout(*validation)
                 self._change_terms(rows, holdout)
-        self._train(rows, holdout)
+            self._train(rows, holdout)
         return self
 
     def initialize(self, X: Any = None, y: Any = None) -> MultiOutputNetRegressor:
@@ -479,9 +479,17 @@ class MultiOutputNetRegressor(ReadingNet):
         return None if X_val is None else self._check_rows(X_val, y_val, sample_weight_val, "_val")
 
     def _check_parameters(self) -> None:
+        self.check_training_readiness()
         validate_parameter_constraints(
             self._parameter_constraints, self.get_params(deep=False), caller_name=type(self).__name__
         )
+        try:
+            torch.device("cpu" if self.device is None else self.device)
+        except (RuntimeError, TypeError) as error:
+            raise ValueError(
+                "The 'device' parameter must be a device of torch, such as 'cpu' or 'cuda'. "
+                f"Got {self.device!r} instead."
+            ) from error
 
 
 def _names_of(init: Any) -> list[str]:

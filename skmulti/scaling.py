@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,7 +11,7 @@ import torch
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor, as_tensor
 
-from skmulti.losses import Term
+from skmulti.losses import ColumnLoss, Term
 
 
 @dataclass(frozen=True)
@@ -24,10 +25,13 @@ class TargetScaler:
     scale : ndarray of shape (n_columns,)
         What divides it then: its standard deviation, or 1. A constant column has 0 here: every raw output
         reads as the constant.
+    encoders : tuple of pairs of list of int and ColumnLoss
+        Columns whose losses bring targets into a form that single precision can hold.
     """
 
     center: np.ndarray
     scale: np.ndarray
+    encoders: tuple[tuple[list[int], ColumnLoss], ...] = ()
 
     @classmethod
     def fit(
@@ -60,7 +64,8 @@ class TargetScaler:
             if term.loss.target_scaling == "group" and spread.any():
                 spread = np.full(len(columns), np.sqrt(np.mean(spread**2)))
             center[columns], scale[columns] = mean, spread
-        return cls(center, scale)
+        encoders = [(list(t.columns), t.loss) for t in terms if type(t.loss).encode is not ColumnLoss.encode]
+        return cls(center, scale, tuple(encoders))
 
     @property
     def divisor(self) -> np.ndarray:
@@ -70,12 +75,14 @@ class TargetScaler:
     def transform(self, y: Tensor) -> Tensor:
         """Return targets in the network's units and torch's default dtype; y has shape (n_rows, n_columns)."""
         scaled = (y.double() - as_tensor(self.center)) / as_tensor(self.divisor)
+        for columns, loss in self.encoders:
+            scaled[..., columns] = loss.encode(scaled[..., columns])
         return scaled.to(torch.get_default_dtype())
 
     def thaw(self, y: np.ndarray | None = None) -> TargetScaler:
         """Return a scaler whose constant columns may vary: all of them, or those that vary in new targets y."""
         varies = True if y is None else ((y != self.center) & ~np.isnan(y)).any(axis=0)
-        return TargetScaler(self.center, np.where((self.scale == 0) & varies, 1.0, self.scale))
+        return dataclasses.replace(self, scale=np.where((self.scale == 0) & varies, 1.0, self.scale))
 
     def inverse_transform(self, y: np.ndarray) -> np.ndarray:
         """Return predictions in the user's units; y is an array of shape (n_rows, n_columns)."""

@@ -65,6 +65,10 @@ class ColumnLoss(ABC):
         """
         return self
 
+    def encode(self, y: Tensor) -> Tensor:
+        """Return targets as they may be cast to single precision, shape (..., n_columns), double precision."""
+        return y
+
     @abstractmethod
     def row_loss(self, raw: Tensor, y: Tensor) -> Tensor:
         """Return the loss of each row.

@@ -34,6 +34,10 @@ class DirectionLoss(ColumnLoss):
             return self
         return dataclasses.replace(self, low=-self.period / 2 if y.min() < 0 else 0.0)  # type: ignore[type-var]
 
+    def encode(self, y: Tensor) -> Tensor:
+        """Return angles within one period: a time stamp keeps its seconds in single precision."""
+        return y.remainder(self.period)
+
     def unit_circle(self, y: Tensor) -> Tensor:
         """Return the targets' points on the unit circle, shape (..., 2)."""
         angle = y * (2 * math.pi / self.period)

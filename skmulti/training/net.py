@@ -196,7 +196,8 @@ class TrainingNet(ContractNet):
 
     def _drop_unfinished_epoch(self) -> None:
         """Remove the row of an epoch that an interruption cut off, so that the history can be read."""
-        if len(self.history) and "train_loss" not in self.history[-1]:
+        recorded_last = "train_loss" if "train_loss" in dict(self.callbacks_) else f"train_loss__{self.terms_[0].name}"
+        if len(self.history) and recorded_last not in self.history[-1]:
             del self.history[-1:]
         self.n_iter_ = len(self.history)
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 
-from skmulti.losses import Circular, ColumnLoss, SquaredError, Term, make_loss
+from skmulti.losses import Circular, ColumnLoss, Poisson, SquaredError, Term, make_loss
 from skmulti.scaling import TargetScaler
 
 
@@ -74,12 +74,18 @@ def test_a_constant_column_reads_as_its_constant(constant):
 
 def test_a_loss_that_forbids_it_keeps_its_column_as_it_is():
     y = draw(100.0, 100.0, 100.0, 100.0, offset=50.0)
-    terms = terms_of((SquaredError(), (0,)), (Circular(), (1,)), (lambda raw, y: (raw - y) ** 2, (3, 2)))
+    terms = terms_of((SquaredError(), (0,)), (Poisson(), (1,)), (lambda raw, y: (raw - y) ** 2, (3, 2)))
     scaler = TargetScaler.fit(y, terms, standardize=True)
     assert list(scaler.center[1:]) == [0, 0, 0]
     assert list(scaler.scale[1:]) == [1, 1, 1]
     np.testing.assert_array_equal(scaler.transform(torch.from_numpy(y))[:, 1:], y[:, 1:].astype(np.float32))
     assert scaler.scale[0] == pytest.approx(y[:, 0].std())
+
+
+def test_an_angle_keeps_its_digits_however_many_times_it_went_round():
+    seconds = 1.7e9 + np.arange(5.0)[:, None]
+    scaler = TargetScaler.fit(seconds, terms_of((Circular(period=86400.0), (0,))), standardize=True)
+    np.testing.assert_array_equal(scaler.transform(torch.from_numpy(seconds)), np.mod(seconds, 86400.0))
 
 
 def test_a_constant_column_that_may_not_be_scaled_stays():

@@ -10,7 +10,49 @@ from skmulti.regressor import MultiOutputNetRegressor
 
 
 class MultiOutputMLPRegressor(MultiOutputNetRegressor):
-    """A multilayer perceptron that predicts several columns, with a loss and a weight for each."""
+    """A multilayer perceptron that predicts several columns, with a loss and a weight for each.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : sequence of int, default=(64, 64)
+        The number of units of each hidden layer; () gives a linear model.
+    activation : str or class of torch.nn.Module, default="relu"
+        The activation of hidden layers: "relu", "tanh", "logistic", "identity", "gelu", "silu", "mish", "elu",
+        "leaky_relu", "softplus".
+    dropout : float, default=0.0
+        The share of hidden units that each step leaves out, from 0 to below 1.
+    normalization : {"batch", "layer", None}, default=None
+        Whether hidden layers are normalised over the rows of a batch or over each row.
+    **prefix__params
+        Parameters that bear the prefix of another part, as in `MultiOutputNetRegressor`.
+
+    See Also
+    --------
+    MultiOutputNetRegressor : Any torch module, and the description of what all share.
+    MultiHeadRegressor : A head per column or per group of columns.
+
+    Notes
+    -----
+    All further parameters, and all attributes, are those of `MultiOutputNetRegressor`: `loss`, `loss_weights`,
+    `column_groups`, `scale_targets`, `missing_targets`, `optimizer`, `lr`, `max_epochs`, `batch_size`, `shuffle`,
+    `early_stopping`, `validation_fraction`, `n_iter_no_change`, `tol`, `warm_start`, `random_state`, `verbose`,
+    `device`, `callbacks`, `train_split`, `iterator_train`, `iterator_valid`, `dataset`, `compile`, and
+    ``loss__<column>``, ``loss_weights__<column>``, ``optimizer__*``, ``callbacks__*`` and skorch's others.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmulti import MultiOutputMLPRegressor
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(300, 2))
+    >>> angle = np.degrees(np.arctan2(X[:, 1], X[:, 0])) % 360
+    >>> distance = np.hypot(X[:, 0], X[:, 1])
+    >>> net = MultiOutputMLPRegressor(loss=["circular", "absolute_error"], random_state=0)
+    >>> y_pred = net.fit(X, np.column_stack([angle, distance])).predict(X)
+    >>> from skmulti.metrics import circular_error
+    >>> bool(circular_error(angle, y_pred[:, 0]) < 5)
+    True
+    """
 
     module = MLP
     _fixed_params = ("module",)
@@ -33,7 +75,62 @@ class MultiOutputMLPRegressor(MultiOutputNetRegressor):
 
 
 class MultiOutputCNNRegressor(MultiOutputNetRegressor):
-    """A convolutional network for images and signals that predicts several columns."""
+    """A convolutional network for images and signals that predicts several columns, with a loss and a weight for each.
+
+    X is (n_samples, length) for signals, (n_samples, height, width) or (n_samples, channels, height, width) for images;
+    see `channels_last`, `image_shape` and `spatial_dims` for others.
+
+    Parameters
+    ----------
+    channels : sequence of int, default=(16, 32)
+        The channels of each convolutional block.
+    kernel_size : int or sequence of int, default=3
+        The size of the kernels; the padding keeps the size of the image.
+    pool_size : int, sequence of int or "auto", default="auto"
+        What each block pools together. "auto" pools by 2 along every axis that still has two positions or more, so
+        that any size works; a number must fit.
+    pooling : {"max", "average"}, default="max"
+        How blocks pool.
+    hidden_layer_sizes : sequence of int, default=(128,)
+        The number of units of each hidden layer after the blocks.
+    activation : str or class of torch.nn.Module, default="relu"
+        The activation of hidden layers: "relu", "tanh", "logistic", "identity", "gelu", "silu", "mish", "elu",
+        "leaky_relu", "softplus".
+    dropout : float, default=0.0
+        The share of hidden units that each step leaves out, from 0 to below 1.
+    normalization : {"batch", "layer", None}, default=None
+        Whether hidden layers are normalised over the rows of a batch or over each row.
+    channels_last : bool, default=False
+        Whether images are (height, width, channels).
+    image_shape : tuple of int, default=None
+        The shape of one image where rows of X are flattened, so that a StandardScaler can stand before the net.
+    spatial_dims : {1, 2, 3, None}, default=None
+        How many axes of one row are space; the one more that it may have are its channels. None reads (L,) as a
+        signal, and (H, W) and (C, H, W) as an image; 1 reads (C, L) as a signal with channels; 3 takes volumes.
+    **prefix__params
+        Parameters that bear the prefix of another part, as in `MultiOutputNetRegressor`.
+
+    See Also
+    --------
+    MultiOutputNetRegressor : Any torch module, and the description of what all share.
+
+    Notes
+    -----
+    All further parameters, and all attributes, are those of `MultiOutputNetRegressor`: `loss`, `loss_weights`,
+    `column_groups`, `scale_targets`, `missing_targets`, `optimizer`, `lr`, `max_epochs`, `batch_size`, `shuffle`,
+    `early_stopping`, `validation_fraction`, `n_iter_no_change`, `tol`, `warm_start`, `random_state`, `verbose`,
+    `device`, `callbacks`, `train_split`, `iterator_train`, `iterator_valid`, `dataset`, `compile`, and
+    ``loss__<column>``, ``loss_weights__<column>``, ``optimizer__*``, ``callbacks__*`` and skorch's others.
+
+    Examples
+    --------
+    >>> from skmulti import MultiOutputCNNRegressor
+    >>> from skmulti.datasets import load_digit_canvases
+    >>> X, y = load_digit_canvases(100, return_X_y=True)
+    >>> net = MultiOutputCNNRegressor(loss={4: "circular"}, max_epochs=2, random_state=0).fit(X, y)
+    >>> net.predict(X[:3]).shape
+    (3, 5)
+    """
 
     module = CNN
     _fixed_params = ("module",)
@@ -82,7 +179,70 @@ class MultiOutputCNNRegressor(MultiOutputNetRegressor):
 
 
 class MultiHeadRegressor(MultiOutputNetRegressor):
-    """A shared trunk and one head per group of columns."""
+    """A trunk that all columns share, and one head per group of columns, with a loss and a weight for each column.
+
+    The parameters of a head are named ``heads.<name>.*`` in the module, so that one head can be given its own
+    learning rate: ``optimizer__param_groups=[("heads.pose.*", {"lr": 1e-2})]``.
+
+    Parameters
+    ----------
+    heads : mapping of str to sequence of columns, default=None
+        The columns of each head, by name or position; each column in one head. None gives each column a head of its
+        own, named as the column. Names of heads serve as groups in `loss` and `loss_weights`.
+    trunk : {"mlp", "cnn"}, default="mlp"
+        What the heads share. `channels` to `pooling` and `channels_last` to `spatial_dims` are for "cnn".
+    hidden_layer_sizes : sequence of int, default=(64,)
+        The number of units of each hidden layer of the trunk.
+    head_hidden_layer_sizes : sequence of int, or mapping of str to such, default=()
+        The number of units of each hidden layer of a head.
+    channels : sequence of int, default=(16, 32)
+        The channels of each convolutional block.
+    kernel_size : int or sequence of int, default=3
+        The size of the kernels; the padding keeps the size of the image.
+    pool_size : int, sequence of int or "auto", default="auto"
+        What each block pools together. "auto" pools by 2 along every axis that still has two positions or more, so
+        that any size works; a number must fit.
+    pooling : {"max", "average"}, default="max"
+        How blocks pool.
+    activation : str or class of torch.nn.Module, default="relu"
+        The activation of hidden layers: "relu", "tanh", "logistic", "identity", "gelu", "silu", "mish", "elu",
+        "leaky_relu", "softplus".
+    dropout : float, default=0.0
+        The share of hidden units that each step leaves out, from 0 to below 1.
+    normalization : {"batch", "layer", None}, default=None
+        Whether hidden layers are normalised over the rows of a batch or over each row.
+    channels_last : bool, default=False
+        Whether images are (height, width, channels).
+    image_shape : tuple of int, default=None
+        The shape of one image where rows of X are flattened, so that a StandardScaler can stand before the net.
+    spatial_dims : {1, 2, 3, None}, default=None
+        How many axes of one row are space; the one more that it may have are its channels. None reads (L,) as a
+        signal, and (H, W) and (C, H, W) as an image; 1 reads (C, L) as a signal with channels; 3 takes volumes.
+    **prefix__params
+        Parameters that bear the prefix of another part, as in `MultiOutputNetRegressor`.
+
+    See Also
+    --------
+    MultiOutputNetRegressor : Any torch module, and the description of what all share.
+
+    Notes
+    -----
+    All further parameters, and all attributes, are those of `MultiOutputNetRegressor`: `loss`, `loss_weights`,
+    `column_groups`, `scale_targets`, `missing_targets`, `optimizer`, `lr`, `max_epochs`, `batch_size`, `shuffle`,
+    `early_stopping`, `validation_fraction`, `n_iter_no_change`, `tol`, `warm_start`, `random_state`, `verbose`,
+    `device`, `callbacks`, `train_split`, `iterator_train`, `iterator_valid`, `dataset`, `compile`, and
+    ``loss__<column>``, ``loss_weights__<column>``, ``optimizer__*``, ``callbacks__*`` and skorch's others.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmulti import MultiHeadRegressor
+    >>> X = np.random.default_rng(0).normal(size=(100, 3))
+    >>> y = np.column_stack([X[:, 0], X[:, 1], X[:, 0] * X[:, 1]])
+    >>> net = MultiHeadRegressor(heads={"place": [0, 1], "area": [2]}, random_state=0).fit(X, y)
+    >>> list(net.module_.heads)
+    ['place', 'area']
+    """
 
     module = MultiHead
     _fixed_params = ("module",)

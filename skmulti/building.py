@@ -1,0 +1,215 @@
+"""How a net is set up: data checked, columns resolved, the network and its loss built for them."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import inspect
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.utils._param_validation import validate_parameter_constraints
+from torch import nn
+
+from skmulti._validation import Targets, check_inputs, check_same_length, check_sample_weight, check_targets
+from skmulti.columns import Columns, resolve_groups
+from skmulti.losses import MixedLoss
+from skmulti.reading import ReadingNet
+from skmulti.scaling import TargetScaler
+from skmulti.terms import resolve_terms
+from skmulti.training import RandomStreams, Rows
+
+
+class BuildingNet(ReadingNet):
+    """What happens between the user's data and the first step of training."""
+
+    criterion = MixedLoss
+
+    _own_prefixes = ("loss", "loss_weights")
+    # The parameters of a named estimator that are its module's.
+    _module_params: tuple[str, ...] = ()
+    _parameter_constraints: dict[str, Any] = {}
+
+    def initialize(self, X: Any = None, y: Any = None) -> BuildingNet:
+        """Build the network without training it.
+
+        Parameters
+        ----------
+        X, y : array-like, default=None
+            Data from which sizes, columns and scaling are read. None is enough for a net that was fitted before.
+
+        Returns
+        -------
+        self : object
+            The estimator, untrained.
+
+        Raises
+        ------
+        ValueError
+            If neither X and y nor an earlier fit give the columns.
+        """
+        with self._unchanged_on_error():
+            if X is not None:
+                self._begin(X, y, None, (None, None, None))
+                return self
+            if not hasattr(self, "terms_"):
+                raise ValueError(
+                    f"{type(self).__name__}.initialize must be given X and y (a few rows are enough): the columns of y "
+                    "and the sizes of the network come from them. Got neither, and the net was not fitted before."
+                )
+            self._streams = RandomStreams(self.random_state, self.device)
+            with self._streams.active():
+                super().initialize()
+        return self
+
+    def initialize_module(self) -> BuildingNet:
+        """Build the network with the sizes of the data."""
+        given = self.get_params_for("module")
+        module = self.module
+        if isinstance(module, nn.Module) and not given:
+            self.module_ = copy.deepcopy(module)
+            return self
+        factory = type(module) if isinstance(module, nn.Module) else module
+        accepted = inspect.signature(factory).parameters
+        sizes = {name: value for name, value in self._sizes().items() if name in accepted}
+        own = {name: getattr(self, name) for name in self._module_params}
+        with self._streams.active():
+            self.module_ = factory(**{**sizes, **own, **given})
+        return self
+
+    def initialize_criterion(self) -> BuildingNet:
+        """Build the total loss from the table of terms."""
+        if self.get_params_for("criterion"):
+            raise ValueError("The criterion has no parameters of its own. Give 'loss' and 'loss_weights' instead.")
+        self.criterion_ = MixedLoss(self.terms_, fill=self._fill if self._some_missing else None)
+        self._reader = MixedLoss(self.terms_, fill=self._fill)
+        return self
+
+    def _sizes(self) -> dict[str, Any]:
+        """Return what the module may be told of the data, by the name of its parameter."""
+        return {"input_shape": self.input_shape_, "n_outputs": sum(len(term.raw) for term in self.terms_)}
+
+    def _groups(self, columns: tuple[str, ...]) -> Columns:
+        """Return the columns with the groups that the user named."""
+        return resolve_groups(columns, self.column_groups, parameter="column_groups")
+
+    def _head_columns(self, columns: Columns) -> list[tuple[int, ...]] | None:
+        """Return the columns of each head of the module; None where it has no heads."""
+        return None
+
+    def _begin(self, X: Any, y: Any, sample_weight: Any, validation: tuple[Any, Any, Any]) -> tuple[Rows, Rows | None]:
+        """Check everything, resolve the columns and build the net; return the checked data."""
+        self._check_parameters()
+        if y is None:
+            raise ValueError(f"This {type(self).__name__} estimator requires y to be passed, but the target y is None.")
+        targets = check_targets(y, missing=self.missing_targets == "mask")
+        inputs = check_inputs(self, X, reset=True, min_samples=2)
+        check_same_length(inputs, targets.values)
+        self.input_shape_ = inputs.shape[1:]
+        self.target_names_ = np.array(targets.names, dtype=object)
+        self.n_outputs_ = len(targets.names)
+        self._y_ndim = targets.ndim
+        self._refuse_empty_columns(targets)
+        weights = check_sample_weight(sample_weight, len(inputs), targets.names)
+        rows = Rows(inputs, targets.values, weights).that_count()
+        holdout = self._check_holdout(*validation)
+        self.terms_ = self._resolve_terms(rows)
+        self.target_scaler_ = TargetScaler.fit(
+            rows.y, self.terms_, standardize=self.scale_targets, sample_weight=rows.sample_weight
+        )
+        self._note_missing(rows, holdout)
+        self.initialize()
+        return rows, holdout
+
+    def _resolve_terms(self, rows: Rows) -> Any:
+        columns = self._groups(tuple(self.target_names_))
+        overrides = {name: value for name, value in vars(self).items() if name.startswith(("loss__", "loss_weights__"))}
+        return resolve_terms(
+            self.loss,
+            self.loss_weights,
+            columns,
+            rows.y,
+            sample_weight=rows.sample_weight,
+            overrides=overrides,
+            heads=self._head_columns(columns),
+        )
+
+    def _change_terms(self, rows: Rows, holdout: Rows | None) -> None:
+        """Take losses and weights that were set since the last fit, if they fit the network."""
+        terms = self._resolve_terms(rows)
+        if [(term.columns, term.raw) for term in terms] != [(term.columns, term.raw) for term in self.terms_]:
+            raise ValueError(
+                "The 'loss' parameter must keep the raw outputs of a net that goes on training. Got losses that need "
+                "others; use fit with warm_start=False."
+            )
+        # What a loss learned from the first targets is the unit of its raw outputs, and stays.
+        self.terms_ = tuple(
+            dataclasses.replace(term, loss=before.loss) if type(term.loss) is type(before.loss) else term
+            for term, before in zip(terms, self.terms_, strict=True)
+        )
+        self.target_scaler_ = self.target_scaler_.thaw(rows.y)
+        self._note_missing(rows, holdout)
+        self.initialize_criterion()
+        self.criterion_.to(self.device)
+
+    def _note_missing(self, rows: Rows, holdout: Rows | None) -> None:
+        """Find out whether targets are missing, and a valid row of each term that may stand in for them."""
+        self._some_missing = bool(np.isnan(rows.y).any() or (holdout is not None and np.isnan(holdout.y).any()))
+        fill = np.empty(self.n_outputs_)
+        for term in self.terms_:
+            columns = list(term.columns)
+            complete = ~np.isnan(rows.y[:, columns]).any(axis=1)
+            fill[columns] = rows.y[np.argmax(complete)][columns]
+        self._fill = self.target_scaler_.transform(torch.as_tensor(fill)).tolist()
+
+    def _refuse_empty_columns(self, targets: Targets) -> None:
+        empty = [name for name, none in zip(targets.names, np.isnan(targets.values).all(axis=0), strict=True) if none]
+        if empty:
+            raise ValueError(f"y must have a value in each column. Got none in {', '.join(map(repr, empty))}.")
+
+    def _check_targets(self, y: Any, *, parameter: str, missing: bool) -> Targets:
+        targets = check_targets(y, parameter=parameter, missing=missing)
+        names = tuple(self.target_names_)
+        if len(targets.names) != len(names) or (_named(y) and _was_named(names) and targets.names != names):
+            raise ValueError(
+                f"{parameter} must have the columns of y in fit: {', '.join(map(repr, names))}. "
+                f"Got {', '.join(map(repr, targets.names))}."
+            )
+        return targets
+
+    def _check_rows(self, X: Any, y: Any, sample_weight: Any, suffix: str = "") -> Rows:
+        """Check rows against those of the first fit; the suffix belongs to the names of the arguments."""
+        targets = self._check_targets(y, parameter=f"y{suffix}", missing=self.missing_targets == "mask")
+        inputs = check_inputs(self, X, reset=False, parameter=f"X{suffix}")
+        check_same_length(inputs, targets.values)
+        names = tuple(self.target_names_)
+        weights = check_sample_weight(sample_weight, len(inputs), names, parameter=f"sample_weight{suffix}")
+        return Rows(inputs, targets.values, weights).that_count()
+
+    def _check_holdout(self, X_val: Any, y_val: Any, sample_weight_val: Any) -> Rows | None:
+        if (X_val is None) != (y_val is None):
+            missing = "X_val" if X_val is None else "y_val"
+            raise ValueError(f"X_val and y_val must be given together. Got no {missing}.")
+        return None if X_val is None else self._check_rows(X_val, y_val, sample_weight_val, "_val")
+
+    def _check_parameters(self) -> None:
+        self.check_training_readiness()
+        validate_parameter_constraints(
+            self._parameter_constraints, self.get_params(deep=False), caller_name=type(self).__name__
+        )
+        try:
+            torch.device("cpu" if self.device is None else self.device)
+        except (RuntimeError, TypeError) as error:
+            raise ValueError(
+                "The 'device' parameter must be a device of torch, such as 'cpu' or 'cuda'. "
+                f"Got {self.device!r} instead."
+            ) from error
+
+
+def _named(y: Any) -> bool:
+    return hasattr(y, "columns") or isinstance(getattr(y, "name", None), str)
+
+
+def _was_named(names: tuple[str, ...]) -> bool:
+    return names != tuple(f"y{i}" for i in range(len(names)))

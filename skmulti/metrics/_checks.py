@@ -1,0 +1,75 @@
+"""What the metrics share: checked tables, sums that skip missing targets, the mean over columns."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+from sklearn.exceptions import UndefinedMetricWarning
+from sklearn.utils.validation import _check_sample_weight, check_array, check_consistent_length
+
+
+def check_table(y_true: Any, y_pred: Any, sample_weight: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return targets, predictions and weights of shape (n_samples, n_columns), float64.
+
+    A missing target is NaN and weighs 0.
+
+    Raises
+    ------
+    ValueError
+        If the shapes disagree, a value is infinite, a prediction is NaN or a weight negative.
+    """
+    check_consistent_length(y_true, y_pred, sample_weight)
+    true, pred = (
+        check_array(y, dtype=np.float64, ensure_2d=False, ensure_all_finite=finite, input_name=name)
+        for y, finite, name in ((y_true, "allow-nan", "y_true"), (y_pred, True, "y_pred"))
+    )
+    true, pred = (y.reshape(len(y), -1) for y in (true, pred))
+    if true.shape != pred.shape:
+        raise ValueError(
+            "y_true and y_pred must have the same number of columns. "
+            f"Got {true.shape[1]} in y_true and {pred.shape[1]} in y_pred."
+        )
+    rows = np.ones(len(true)) if sample_weight is None else sample_weight
+    rows = _check_sample_weight(rows, true, dtype=np.float64, ensure_non_negative=True)
+    return true, pred, np.where(np.isnan(true), 0.0, rows[:, None])
+
+
+def weighted_sum(weight: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Return the weighted sum of each column, without the values (NaN for instance) of weight 0."""
+    result: np.ndarray = np.where(weight > 0, weight * values, 0.0).sum(axis=0)
+    return result
+
+
+def divide(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
+    """Return the quotient, NaN where the denominator is 0."""
+    nothing = np.full_like(numerator, np.nan)
+    result: np.ndarray = np.divide(numerator, denominator, out=nothing, where=denominator != 0)
+    return result
+
+
+def average_columns(raw: np.ndarray, multioutput: Any, undefined: str) -> float | np.ndarray:
+    """Return `raw`, or its mean over the columns that are not NaN, weighted as `multioutput` says.
+
+    Raises
+    ------
+    ValueError
+        If `multioutput` is none of "raw_values", "uniform_average" and one weight per column.
+    """
+    if isinstance(multioutput, str):
+        if multioutput == "raw_values":
+            return raw
+        weights = np.ones_like(raw) if multioutput == "uniform_average" else np.empty(0)
+    else:
+        weights = np.asarray(multioutput, dtype=np.float64)
+    if weights.shape != raw.shape or not (weights >= 0).all() or not 0 < weights.sum() < np.inf:
+        raise ValueError(
+            "The 'multioutput' parameter must be 'raw_values', 'uniform_average' or one weight per "
+            f"column, shape {raw.shape}, none negative and not all 0. Got {multioutput!r} instead."
+        )
+    counted = (weights > 0) & ~np.isnan(raw)
+    if not counted.any():
+        warnings.warn(undefined, UndefinedMetricWarning, stacklevel=3)
+        return float("nan")
+    return float(np.average(raw[counted], weights=weights[counted]))

@@ -1,0 +1,159 @@
+"""Errors of tables that scikit-learn does not have."""
+
+from __future__ import annotations
+
+import numbers
+from typing import Any
+
+import numpy as np
+
+from skmulti.metrics._checks import average_columns, check_table, divide, weighted_sum
+
+
+def average_relative_rmse(
+    y_true: Any,
+    y_pred: Any,
+    *,
+    baseline: Any,
+    sample_weight: Any = None,
+    multioutput: Any = "uniform_average",
+) -> float | np.ndarray:
+    """Average relative root mean squared error (aRRMSE): RMSE over that of a constant prediction.
+
+    Per column ``sqrt(sum((y_true - y_pred)**2) / sum((y_true - baseline)**2))``, then the mean over
+    columns. 0 is perfect, 1 as good as the baseline; it has no unit, so columns can be compared.
+
+    Parameters
+    ----------
+    y_true : array-like of shape (n_samples,) or (n_samples, n_columns)
+        The targets. NaN is a missing target and is skipped.
+    y_pred : array-like of the shape of `y_true`
+        The predictions.
+    baseline : array-like of shape (n_columns,), float or "test"
+        What to compare with: the mean of each column of the *training* targets [1]_ (a float where
+        there is one column), or ``"test"`` for the mean of `y_true` itself [2]_.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Weights of the rows. None weighs all alike.
+    multioutput : {"uniform_average", "raw_values"} or array-like of shape (n_columns,), \
+            default="uniform_average"
+        Return the mean of the columns, one value per column, or the mean with these weights.
+
+    Returns
+    -------
+    error : float or ndarray of shape (n_columns,)
+        A column whose `y_true` equals its baseline throughout, or is missing throughout, has no
+        relative error: NaN in the raw values, and left out of the mean. If that holds for every
+        column, the mean is NaN and `sklearn.exceptions.UndefinedMetricWarning` is given.
+
+    Raises
+    ------
+    ValueError
+        If shapes disagree, a value is infinite, a prediction NaN, or a parameter none of the above.
+
+    References
+    ----------
+    .. [1] E. Spyromitros-Xioufis, G. Tsoumakas, W. Groves and I. Vlahavas, "Multi-target regression
+       via input space expansion: treating targets as inputs", Machine Learning 104 (2016), 55-98.
+    .. [2] H. Borchani, G. Varando, C. Bielza and P. Larranaga, "A survey on multi-output
+       regression", WIREs Data Mining and Knowledge Discovery 5 (2015), 216-233.
+
+    Examples
+    --------
+    >>> from skmulti.metrics import average_relative_rmse
+    >>> y_train, y_true = [[0, 10], [2, 30]], [[1, 10], [3, 30]]
+    >>> y_pred = [[1, 15], [2, 25]]
+    >>> average_relative_rmse(y_true, y_pred, baseline=[1, 20])
+    0.5
+    >>> average_relative_rmse(y_true, y_pred, baseline="test", multioutput="raw_values")
+    array([0.70710678, 0.5       ])
+    """
+    true, pred, weight = check_table(y_true, y_pred, sample_weight)
+    total = weight.sum(axis=0)
+    if isinstance(baseline, str) and baseline == "test":
+        base = np.nan_to_num(divide(weighted_sum(weight, true), total))
+    else:
+        base = _check_baseline(baseline, n_columns=true.shape[1])
+    squared = weighted_sum(weight, (true - base) ** 2)
+    # A mean is rounded: a constant column differs from its own in the last digits.
+    largest = np.maximum(np.where(weight > 0, np.abs(true), 0).max(axis=0), np.abs(base))
+    squared[squared <= total * (8 * np.finfo(float).eps * largest) ** 2] = 0
+    return average_columns(
+        np.sqrt(divide(weighted_sum(weight, (true - pred) ** 2), squared)),
+        multioutput,
+        "average_relative_rmse is undefined: no column has targets that differ from its baseline.",
+    )
+
+
+def circular_error(
+    y_true: Any,
+    y_pred: Any,
+    *,
+    period: float = 360.0,
+    sample_weight: Any = None,
+    multioutput: Any = "uniform_average",
+) -> float | np.ndarray:
+    """Mean absolute difference of angles, the short way round: 359 and 1 degrees are 2 apart.
+
+    Parameters
+    ----------
+    y_true : array-like of shape (n_samples,) or (n_samples, n_columns)
+        The angles, in any unit and any turn. NaN is a missing target and is skipped.
+    y_pred : array-like of the shape of `y_true`
+        The predicted angles, in the same unit.
+    period : float, default=360.0
+        Where the angle wraps around, in its unit: 360 for degrees, ``2 * math.pi`` for radians, 24
+        for hours, 180 for the direction of a line.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Weights of the rows. None weighs all alike.
+    multioutput : {"uniform_average", "raw_values"} or array-like of shape (n_columns,), \
+            default="uniform_average"
+        Return the mean of the columns, one value per column, or the mean with these weights.
+
+    Returns
+    -------
+    error : float or ndarray of shape (n_columns,)
+        From 0 to ``period / 2``, in the unit of the angle. A column whose targets are all missing
+        is NaN in the raw values and left out of the mean; if all are, the mean is NaN and
+        `sklearn.exceptions.UndefinedMetricWarning` is given.
+
+    Raises
+    ------
+    ValueError
+        If `period` is not positive and finite, shapes disagree, a value is infinite, a prediction
+        NaN, or a parameter none of the above.
+
+    References
+    ----------
+    .. [1] K. V. Mardia and P. E. Jupp, "Directional Statistics", Wiley 2000, section 2.3.
+
+    Examples
+    --------
+    >>> from skmulti.metrics import circular_error
+    >>> circular_error([359, 90], [1, 80])
+    6.0
+    >>> circular_error([23.5], [0.5], period=24)
+    1.0
+    """
+    if not isinstance(period, numbers.Real) or not 0 < period < np.inf:
+        raise ValueError(f"The 'period' parameter must be a positive finite number. Got {period!r} instead.")
+    true, pred, weight = check_table(y_true, y_pred, sample_weight)
+    difference = (pred - true) % float(period)
+    distance = np.minimum(difference, float(period) - difference)
+    return average_columns(
+        divide(weighted_sum(weight, distance), weight.sum(axis=0)),
+        multioutput,
+        "circular_error is undefined: no column has a target that is not missing.",
+    )
+
+
+def _check_baseline(baseline: Any, *, n_columns: int) -> np.ndarray:
+    try:
+        base = np.atleast_1d(np.asarray(baseline, dtype=np.float64))
+    except (TypeError, ValueError):
+        base = np.empty(0)
+    if base.shape != (n_columns,) or not np.isfinite(base).all():
+        raise ValueError(
+            "The 'baseline' parameter must be 'test' or one finite number per column of y_true, "
+            f"shape ({n_columns},). Got {baseline!r} instead."
+        )
+    return base

@@ -1,0 +1,65 @@
+# make demo and make test do everything on a machine with Python 3.10 or newer and nothing else.
+#   PYTHON=python3.12    which Python makes the environment
+#   VENV=path            another environment than .venv; one that exists is used as it is
+#   CONSTRAINTS=         any torch that pyproject.toml allows, for example a GPU build installed before
+
+PYTHON ?= python3
+VENV ?= .venv
+CONSTRAINTS ?= constraints.txt
+WORKERS ?= 2
+
+BIN := $(VENV)/bin
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check $(if $(CONSTRAINTS),-c $(CONSTRAINTS))
+EXAMPLES := $(filter-out examples/demo.py,$(sort $(wildcard examples/*.py)))
+
+.PHONY: help demo test lint format examples clean
+
+help:
+	@echo "make demo      run the main job: scores per column, output/demo.png"
+	@echo "make test      run all tests, with coverage"
+	@echo "make examples  run every example"
+	@echo "make lint      check style and types (make format repairs style)"
+	@echo "make clean     remove the environment and everything made"
+
+demo: $(VENV)/.installed-examples
+	@$(BIN)/python examples/demo.py
+
+# Two tests run side by side: with one thread each they do not fight for the cores.
+test: $(VENV)/.installed-test
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --cov=skmulti --cov-report=term-missing:skip-covered
+
+examples: $(VENV)/.installed-examples
+	@set -e; for example in $(EXAMPLES) examples/demo.py; do \
+		echo "== $$example"; OMP_NUM_THREADS=1 $(BIN)/python $$example; done
+
+lint: $(VENV)/.installed-lint
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.installed-lint
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf .venv build dist output .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache *.egg-info
+	find skmulti tests examples -name __pycache__ -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@echo "making the environment $(VENV)"
+	@$(PYTHON) -c 'import sys; v = sys.version.split()[0]; sys.exit(f"Python 3.10 or newer is needed, this is {v}: make PYTHON=..." if sys.version_info < (3, 10) else 0)'
+	@$(PYTHON) -m venv $(VENV)
+
+# torch comes first and alone, so that what depends on it finds it and brings no other.
+$(VENV)/.torch: $(wildcard $(CONSTRAINTS)) | $(BIN)/python
+	@echo "installing torch"
+	@$(PIP_INSTALL) torch
+	@touch $@
+
+# One stamp for each extra of pyproject.toml: a second call installs nothing.
+$(VENV)/.installed-%: pyproject.toml $(VENV)/.torch
+	@echo "installing skmulti[$*]"
+	@$(PIP_INSTALL) -e ".[$*]"
+	@touch $@
+
+.PRECIOUS: $(VENV)/.installed-%

@@ -13,6 +13,8 @@ from torch import nn
 
 from skmulti import MultiOutputCNNRegressor, MultiOutputMLPRegressor, MultiOutputNetRegressor, TrainingDivergedError
 
+# NumPy 2 changed the name that messages show.
+NUMPY_BOOL = f"'numpy.{np.bool_.__name__}'"
 NAMES = ["angle", "distance", "area"]
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(20, 3))
@@ -101,12 +103,12 @@ class Explodes(nn.Module):
         ("validation_fraction", 1.0, "a float in the range (0.0, 1.0)"),
         ("n_iter_no_change", 0, "an int in the range [1, inf)"),
         ("tol", -1, "a float in the range [0.0, inf)"),
-        ("scale_targets", "yes", "an instance of 'bool' or an instance of 'numpy.bool'"),
-        ("shuffle", 2, "an instance of 'bool' or an instance of 'numpy.bool'"),
-        ("early_stopping", "yes", "an instance of 'bool' or an instance of 'numpy.bool'"),
-        ("warm_start", None, "an instance of 'bool' or an instance of 'numpy.bool'"),
-        ("compile", "yes", "an instance of 'bool' or an instance of 'numpy.bool'"),
-        ("verbose", "loud", "an int in the range [0, inf), an instance of 'bool' or an instance of 'numpy.bool'"),
+        ("scale_targets", "yes", f"an instance of 'bool' or an instance of {NUMPY_BOOL}"),
+        ("shuffle", 2, f"an instance of 'bool' or an instance of {NUMPY_BOOL}"),
+        ("early_stopping", "yes", f"an instance of 'bool' or an instance of {NUMPY_BOOL}"),
+        ("warm_start", None, f"an instance of 'bool' or an instance of {NUMPY_BOOL}"),
+        ("compile", "yes", f"an instance of 'bool' or an instance of {NUMPY_BOOL}"),
+        ("verbose", "loud", f"an int in the range [0, inf), an instance of 'bool' or an instance of {NUMPY_BOOL}"),
         ("callbacks", "off", "an instance of 'list', None or a str among {'disable'}"),
         ("train_split", 5, "a callable or None"),
         ("optimizer", "adam", "a callable"),

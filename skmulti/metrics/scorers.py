@@ -158,29 +158,31 @@ def _check_column_names(columns: Any) -> tuple[str, ...]:
 
 
 def _make_column_scorer(names: tuple[str, ...], table: tuple[_ColumnMetric, ...], positions: tuple[int, ...]) -> Any:
-    # scikit-learn reads from the signature whether a scorer takes weights; partial hides the rest.
+    # scikit-learn reads from the signature whether a scorer takes weights.
     weighted = any(table[i].takes_weights for i in positions)
     function = _weighted_column_score if weighted else _column_score
-    return make_scorer(partial(function, names, table, positions))
+    return make_scorer(function, names=names, table=table, positions=positions)
 
 
 def _column_score(
+    y_true: Any,
+    y_pred: Any,
+    *,
     names: tuple[str, ...],
     table: tuple[_ColumnMetric, ...],
     positions: tuple[int, ...],
-    y_true: Any,
-    y_pred: Any,
 ) -> float:
     """Return the mean score of the columns at `positions`, of those that have targets."""
-    return _weighted_column_score(names, table, positions, y_true, y_pred)
+    return _weighted_column_score(y_true, y_pred, names=names, table=table, positions=positions)
 
 
 def _weighted_column_score(
+    y_true: Any,
+    y_pred: Any,
+    *,
     names: tuple[str, ...],
     table: tuple[_ColumnMetric, ...],
     positions: tuple[int, ...],
-    y_true: Any,
-    y_pred: Any,
     sample_weight: Any = None,
 ) -> float:
     given = list(getattr(y_true, "columns", names))

@@ -29,7 +29,6 @@ from skmulti.datasets import load_breast_cancer_measurements, load_digit_canvase
 from skmulti.metrics import column_scorers
 
 # Networks this small gain little from a second thread, and lose much where other programs run beside them.
-torch.set_num_threads(1)
 start = time.perf_counter()
 
 

@@ -190,6 +190,7 @@ class ReadingNet(TrainingNet):
         score : float
             The mean R2 of `predict`.
         """
+        check_is_fitted(self)
         targets = self._check_targets(y, parameter="y", missing=True)
         y_pred = self.predict(X).reshape(-1, len(self.target_names_))
         check_same_length(y_pred, targets.values)
@@ -217,6 +218,7 @@ class ReadingNet(TrainingNet):
         residuals : ndarray of shape (n_samples,) or (n_samples, n_outputs)
             Target minus prediction, NaN where a target is missing.
         """
+        check_is_fitted(self)
         targets = self._check_targets(y, parameter="y", missing=True)
         y_pred = self.predict(X).reshape(-1, len(self.target_names_))
         check_same_length(y_pred, targets.values)
@@ -228,7 +230,9 @@ class ReadingNet(TrainingNet):
 
     def _raw(self, X: Any) -> Tensor:
         check_is_fitted(self)
-        raw: Tensor = self.forward(X if is_dataset(X) else check_inputs(self, X, reset=False))
+        inputs = X if is_dataset(X) else check_inputs(self, X, reset=False)
+        with self._threads(len(inputs), training=False):
+            raw: Tensor = self.forward(inputs)
         # skorch's EpochScoring(on_train=True) hands over what the training step computed, with its gradient.
         return raw.detach()
 

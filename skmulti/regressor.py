@@ -79,6 +79,10 @@ class MultiOutputNetRegressor(BuildingNet):
         Whether to print a line per epoch, with one column per term.
     device : str or torch.device, default="cpu"
         Where to compute, as in torch.
+    n_threads : int or "auto", default="auto"
+        The number of torch's threads on the CPU while the net trains and predicts; that of the process is put back
+        afterwards. "auto" takes one for small work, whose threads would only wait for one another, and up to all
+        that torch has for large work.
     callbacks : list of skorch callbacks, default=None
         Learning-rate schedules, checkpoints, scores per epoch and so on; see `skorch.callbacks`.
     train_split : callable, default=None
@@ -159,6 +163,7 @@ class MultiOutputNetRegressor(BuildingNet):
         "verbose": ["verbose"],
         "compile": ["boolean"],
         "random_state": ["random_state"],
+        "n_threads": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "callbacks": [list, None, StrOptions({"disable"})],
         "train_split": [callable, None],
         "optimizer": [callable],
@@ -190,6 +195,7 @@ class MultiOutputNetRegressor(BuildingNet):
         random_state: Any = None,
         verbose: int = 0,
         device: Any = "cpu",
+        n_threads: Any = "auto",
         callbacks: Any = None,
         train_split: Any = None,
         iterator_train: Any = TensorLoader,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from types import MappingProxyType
 from typing import Any
 
@@ -22,6 +23,7 @@ from skmulti.training.divergence import LastGood, TrainingDivergedError, diverge
 from skmulti.training.loader import TensorLoader
 from skmulti.training.randomness import RandomStreams
 from skmulti.training.rows import Rows, is_weighted
+from skmulti.training.threads import choose_threads, limited_threads
 
 # Rows of a batch that nobody learns from: enough to amortise the call, few enough for an image's activations.
 _READING_BATCH = 1024
@@ -179,7 +181,7 @@ class TrainingNet(ContractNet):
         self._holdout = holdout
         X, y = rows.inputs, rows.y
         try:
-            with self._streams.active():
+            with self._threads(len(rows.y), training=True), self._streams.active():
                 super().partial_fit(X, y)
         except Exception as error:
             if self._last_good is not None:
@@ -193,6 +195,11 @@ class TrainingNet(ContractNet):
             self._drop_unfinished_epoch()
             for name in ("_holdout", "_last_good", "_batch_terms", "_epoch_terms", "_exact_losses", "_first_broken"):
                 self.__dict__.pop(name, None)
+
+    def _threads(self, n_rows: int, *, training: bool) -> AbstractContextManager[None]:
+        """Return a context with as many threads as a batch of these rows is worth."""
+        batch = min(n_rows, self._rows_per_batch(self.batch_size, n_rows, training))
+        return limited_threads(choose_threads(self.n_threads, self.module_, self.input_shape_, batch))
 
     def _drop_unfinished_epoch(self) -> None:
         """Remove the row of an epoch that an interruption cut off, so that the history can be read."""

@@ -34,6 +34,11 @@ class Rows:
             return self.X
         return {"X": self.X, "sample_weight": self.sample_weight.astype(self.X.dtype)}
 
+    @property
+    def weighs_some_nothing(self) -> bool:
+        """Return whether a target weighs nothing, so that it may be anything."""
+        return self.sample_weight is not None and not self.sample_weight.all()
+
     def that_count(self) -> Rows:
         """Return the rows that have a target whose weight is above zero."""
         counts = ~np.isnan(self.y)

@@ -1,0 +1,74 @@
+"""Threads are as many as the work is worth, inside the work only."""
+
+import numpy as np
+import pytest
+import torch
+from skorch.callbacks import Callback
+from torch import nn
+
+from skmulti import MultiOutputMLPRegressor
+from skmulti.modules import CNN, MLP
+from skmulti.training.threads import choose_threads, limited_threads, multiplications
+
+
+@pytest.fixture
+def four_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(4)
+    yield
+    torch.set_num_threads(before)
+
+
+class Threads(Callback):
+    """Notes how many threads there are while the net trains."""
+
+    def on_epoch_end(self, net, **kwargs):
+        self.seen_ = torch.get_num_threads()
+
+
+def test_a_linear_layer_needs_its_weights_once_a_row():
+    assert multiplications(nn.Linear(7, 5), (7,)) == 35
+
+
+def test_a_convolution_needs_its_weights_at_every_position():
+    assert multiplications(nn.Conv2d(3, 8, 3), (3, 10, 12)) == 3 * 8 * 9 * 120
+
+
+def test_a_small_net_gets_one_thread_and_a_large_one_all(four_threads):
+    assert choose_threads("auto", MLP(20, 4, (64, 64)), (20,), 128) == 1
+    assert choose_threads("auto", CNN((3, 64, 64), 4, channels=(64, 64)), (3, 64, 64), 256) == 4
+
+
+@pytest.mark.parametrize("given", [1, 3, 64])
+def test_a_given_number_is_taken(four_threads, given):
+    assert choose_threads(given, MLP(2, 1), (2,), 1) == given
+
+
+def test_the_number_is_put_back_even_after_an_error(four_threads):
+    seen = []
+
+    def fail():
+        with limited_threads(1):
+            seen.append(torch.get_num_threads())
+            raise RuntimeError("no")
+
+    with pytest.raises(RuntimeError, match="no"):
+        fail()
+    assert seen == [1]
+    assert torch.get_num_threads() == 4
+
+
+@pytest.mark.parametrize(("n_threads", "inside"), [("auto", 1), (2, 2)])
+def test_fit_uses_its_own_number_and_leaves_that_of_the_process(four_threads, n_threads, inside):
+    X = np.random.default_rng(0).normal(size=(20, 3))
+    note = Threads()
+    net = MultiOutputMLPRegressor(n_threads=n_threads, max_epochs=1, callbacks=[note], random_state=0).fit(X, X)
+    assert note.seen_ == inside
+    net.predict(X)
+    assert torch.get_num_threads() == 4
+
+
+@pytest.mark.parametrize("n_threads", [0, 1.5, "many"])
+def test_another_number_is_refused(n_threads):
+    with pytest.raises(ValueError, match="The 'n_threads' parameter of MultiOutputMLPRegressor must be"):
+        MultiOutputMLPRegressor(n_threads=n_threads).fit(np.eye(3), np.eye(3))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import dataclasses
 import inspect
 from typing import Any
 
@@ -30,6 +29,8 @@ class BuildingNet(ReadingNet):
     # The parameters of a named estimator that are its module's.
     _module_params: tuple[str, ...] = ()
     _parameter_constraints: dict[str, Any] = {}
+    # Valid targets, in the network's units, that stand in for missing ones.
+    _fill: list[float]
 
     def initialize(self, X: Any = None, y: Any = None) -> BuildingNet:
         """Build the network without training it.
@@ -122,7 +123,7 @@ class BuildingNet(ReadingNet):
         self.initialize()
         return rows, holdout
 
-    def _resolve_terms(self, rows: Rows) -> Any:
+    def _resolve_terms(self, rows: Rows, before: Any = ()) -> Any:
         columns = self._groups(tuple(self.target_names_))
         overrides = {name: value for name, value in vars(self).items() if name.startswith(("loss__", "loss_weights__"))}
         return resolve_terms(
@@ -133,21 +134,18 @@ class BuildingNet(ReadingNet):
             sample_weight=rows.sample_weight,
             overrides=overrides,
             heads=self._head_columns(columns),
+            before=before,
         )
 
     def _change_terms(self, rows: Rows, holdout: Rows | None) -> None:
         """Take losses and weights that were set since the last fit, if they fit the network."""
-        terms = self._resolve_terms(rows)
+        terms = self._resolve_terms(rows, before=self.terms_)
         if [(term.columns, term.raw) for term in terms] != [(term.columns, term.raw) for term in self.terms_]:
             raise ValueError(
                 "The 'loss' parameter must keep the raw outputs of a net that goes on training. Got losses that need "
                 "others; use fit with warm_start=False."
             )
-        # What a loss learned from the first targets is the unit of its raw outputs, and stays.
-        self.terms_ = tuple(
-            dataclasses.replace(term, loss=before.loss) if type(term.loss) is type(before.loss) else term
-            for term, before in zip(terms, self.terms_, strict=True)
-        )
+        self.terms_ = terms
         self.target_scaler_ = self.target_scaler_.thaw(rows.y)
         self._note_missing(rows, holdout)
         self.initialize_criterion()
@@ -155,13 +153,23 @@ class BuildingNet(ReadingNet):
 
     def _note_missing(self, rows: Rows, holdout: Rows | None) -> None:
         """Find out whether targets are missing, and a valid row of each term that may stand in for them."""
-        self._some_missing = bool(np.isnan(rows.y).any() or (holdout is not None and np.isnan(holdout.y).any()))
-        fill = np.empty(self.n_outputs_)
+        self._some_missing = any(np.isnan(part.y).any() or part.weighs_some_nothing for part in (rows, holdout) if part)
+        fill = np.full(self.n_outputs_, np.nan)
         for term in self.terms_:
             columns = list(term.columns)
             complete = ~np.isnan(rows.y[:, columns]).any(axis=1)
-            fill[columns] = rows.y[np.argmax(complete)][columns]
-        self._fill = self.target_scaler_.transform(torch.as_tensor(fill)).tolist()
+            if rows.sample_weight is not None and rows.sample_weight.shape[1] > 1:
+                complete &= (rows.sample_weight[:, columns] > 0).any(axis=1)
+            fill[columns] = rows.y[np.argmax(complete)][columns] if complete.any() else np.nan
+            if holdout is not None:
+                held_out = holdout.y[:, columns]
+                held_out = held_out[~np.isnan(held_out).any(axis=1)]
+                if len(held_out):
+                    # Called for what it refuses: the loss has learned from the training rows already.
+                    term.loss.fitted_to(held_out, tuple(f"{self.target_names_[i]} of y_val" for i in columns))
+        values = self.target_scaler_.transform(torch.as_tensor(fill)).tolist()
+        # A later call of partial_fit may have no row of a term: what stood in before still does.
+        self._fill = [self._fill[i] if np.isnan(value) else value for i, value in enumerate(values)]
 
     def _refuse_empty_columns(self, targets: Targets) -> None:
         empty = [name for name, none in zip(targets.names, np.isnan(targets.values).all(axis=0), strict=True) if none]

@@ -155,6 +155,8 @@ class SplitConformalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator)
             Lower and upper ends, not wrapped for an angle; without the second dimension where y had one.
         """
         y_pred = self.predict(X)
+        # Some regressors predict one dimension where y had one column and two.
+        y_pred = y_pred.reshape(len(y_pred), -1) if self._y_ndim == 2 else y_pred.reshape(-1)
         half = self.half_widths_[0] if self._y_ndim == 1 else self.half_widths_
         return np.stack([y_pred - half, y_pred + half], axis=-1)
 
@@ -192,7 +194,8 @@ def _residuals(estimator: Any, X: Any, y: Any) -> np.ndarray:
     if hasattr(last, "residuals"):
         inputs = estimator[:-1].transform(X) if isinstance(estimator, Pipeline) and len(estimator) > 1 else X
         return np.asarray(last.residuals(inputs, y))
-    return np.asarray(y, dtype=float) - np.asarray(estimator.predict(X))
+    y = np.asarray(y, dtype=float)
+    return y - np.asarray(estimator.predict(X)).reshape(y.shape)
 
 
 def _conformal_quantile(residuals: np.ndarray, coverage: float) -> float:

@@ -94,7 +94,7 @@ class MultiOutputNetRegressor(BuildingNet):
         What holds the rows, as in skorch.
     compile : bool, default=False
         Whether to use ``torch.compile``, as in skorch.
-    use_caching, torch_load_kwargs
+    use_caching, torch_load_kwargs : optional
         As in skorch.
     **prefix__params
         ``loss__<column>``, ``loss_weights__<column>``, and skorch's: ``module__*``, ``optimizer__*``,

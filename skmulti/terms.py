@@ -25,6 +25,7 @@ def resolve_terms(
     sample_weight: np.ndarray | None = None,
     overrides: Mapping[str, Any] = {},
     heads: Sequence[tuple[int, ...]] | None = None,
+    before: Sequence[Term] = (),
 ) -> tuple[Term, ...]:
     """Return the table of terms, in the order of their first columns.
 
@@ -47,6 +48,9 @@ def resolve_terms(
         ``loss_weights__<column>``.
     heads : sequence of tuple of int, default=None
         The columns of each head of the module, in the order of the raw outputs. None means one head.
+    before : sequence of Term
+        The table of an earlier fit. What its losses learned is the unit of their raw outputs, and stays; a term of
+        it needs no row in y.
 
     Raises
     ------
@@ -60,10 +64,11 @@ def resolve_terms(
     lines.sort(key=lambda line: line[0][0])
     weights = _resolve_weights(loss_weights, lines, columns, overrides)
     raw = _lay_out(lines, columns, heads)
+    learned = {term.columns: term.loss for term in before}
     return tuple(
         Term(
             name=columns.label(members),
-            loss=_fitted(column_loss, members, columns, y, sample_weight),
+            loss=_fitted(column_loss, members, columns, y, sample_weight, learned.get(members)),
             columns=members,
             raw=raw[members],
             weight=weight,
@@ -78,8 +83,9 @@ def _fitted(
     columns: Columns,
     y: np.ndarray,
     sample_weight: np.ndarray | None,
+    before: ColumnLoss | None,
 ) -> ColumnLoss:
-    """Let a loss learn from the rows that have all of its targets."""
+    """Let a loss learn from the rows that have all of its targets what it did not learn before."""
     names = tuple(columns.names[i] for i in members)
     targets, weights = y[:, members], None
     present = ~np.isnan(targets).any(axis=1)
@@ -87,6 +93,11 @@ def _fitted(
         weights = sample_weight[:, list(members) if sample_weight.shape[1] > 1 else [0]].mean(axis=1)
         present &= weights > 0
         weights = weights[present]
+    if type(before) is type(loss) and dataclasses.is_dataclass(loss):
+        open_fields = [f.name for f in dataclasses.fields(loss) if getattr(loss, f.name) is None]
+        loss = dataclasses.replace(loss, **{name: getattr(before, name) for name in open_fields})
+        if not present.any():
+            return loss
     if not present.any():
         raise ValueError(
             f"y must have rows with all columns of the loss {loss!r}: {', '.join(map(repr, names))}. Got none, "

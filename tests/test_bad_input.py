@@ -352,3 +352,10 @@ def test_a_constant_column_is_predicted_as_the_constant(loss):
 def test_a_constant_angle_is_learned():
     net = make_net(loss="circular", max_epochs=300, lr=0.01).fit(X, np.full(20, 7.25))
     np.testing.assert_allclose(net.predict(X), 7.25, atol=2)
+
+
+def test_validation_targets_that_a_loss_refuses_are_refused():
+    net = make_net(loss="poisson")
+    counts = np.arange(20.0)
+    with refused("The loss 'poisson' takes targets that are 0 or more. Others came: 'y0 of y_val' has 1."):
+        net.fit(X, counts, X_val=X[:2], y_val=[1.0, -1.0])

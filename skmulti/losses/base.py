@@ -31,6 +31,19 @@ class ColumnLoss(ABC):
     takes_any_batch : bool, default=True
         Whether `row_loss` and `predict` accept any number of leading dimensions, so that several terms can be
         computed at once. A loss that needs exactly two dimensions says False.
+
+    Examples
+    --------
+    >>> from dataclasses import dataclass
+    >>> import torch
+    >>> from skmulti.losses import ColumnLoss
+    >>> @dataclass(frozen=True)
+    ... class Power(ColumnLoss):
+    ...     exponent: float = 4.0
+    ...     def row_loss(self, raw, y):
+    ...         return (raw - y).squeeze(-1).abs() ** self.exponent
+    >>> Power(exponent=3.0).row_loss(torch.tensor([[2.0]]), torch.tensor([[0.0]]))
+    tensor([8.])
     """
 
     n_columns: ClassVar[int | None] = 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -36,7 +37,15 @@ class IoU(ColumnLoss):
     Raises
     ------
     ValueError
-        If `box_format` is unknown; in `fit` if a training box has a negative width or height.
+        If `box_format` is unknown or `unit` no box; in `fit` if a training box has a negative width or height.
+
+    Notes
+    -----
+    Formula: ``1 - I / U``, the areas of intersection and union.
+
+    Prediction: the box, in the format of the targets, never with a negative width or height.
+
+    Use: where overlap is what counts and boxes overlap from the start; mostly to compare with the others.
 
     References
     ----------
@@ -60,7 +69,10 @@ class IoU(ColumnLoss):
     target_scaling = None
 
     def __post_init__(self) -> None:
-        check_option("box_format", self.box_format, ("cxcywh", "xyxy"), loss=type(self).__name__.lower())
+        name = type(self).__name__.lower()
+        check_option("box_format", self.box_format, ("cxcywh", "xyxy"), loss=name)
+        if self.unit is not None:
+            object.__setattr__(self, "unit", _checked_unit(self.unit, loss=name))
 
     def fitted_to(self, y: np.ndarray, names: tuple[str, ...], sample_weight: np.ndarray | None = None) -> IoU:
         """Refuse boxes with a negative width or height, and learn the mean box."""
@@ -85,7 +97,7 @@ class IoU(ColumnLoss):
         t1, t2 = (y[..., :2], y[..., 2:]) if self.box_format == "xyxy" else self._corners(y)
         intersection = (torch.minimum(p2, t2) - torch.maximum(p1, t1)).clamp(min=0).prod(-1)
         union = (p2 - p1).prod(-1) + (t2 - t1).prod(-1) - intersection
-        overlap = intersection / union.clamp(min=torch.finfo(raw.dtype).tiny)
+        overlap = _ratio(intersection, union)
         return 1 - overlap + self._penalty((p1, p2), (t1, t2), union, overlap)
 
     def predict(self, raw: Tensor) -> Tensor:
@@ -109,20 +121,51 @@ class IoU(ColumnLoss):
         return box[..., :2] - box[..., 2:] / 2, box[..., :2] + box[..., 2:] / 2
 
 
+def _checked_unit(unit: Any, *, loss: str) -> tuple[float, ...]:
+    """Return a box of centre, width and height as a tuple of floats."""
+    values = np.asarray(unit)
+    if (
+        values.shape != (4,)
+        or values.dtype.kind not in "iuf"
+        or not (np.isfinite(values).all() and (values[2:] > 0).all())
+    ):
+        raise ValueError(
+            f"The 'unit' parameter of the loss {loss!r} must be a centre x and y, a positive width and a positive "
+            f"height, or None. Got {unit!r} instead."
+        )
+    return tuple(values.tolist())
+
+
 def _hull(p: tuple[Tensor, Tensor], t: tuple[Tensor, Tensor]) -> Tensor:
     """Return width and height of the smallest box round two boxes."""
     return torch.maximum(p[1], t[1]) - torch.minimum(p[0], t[0])
 
 
 def _ratio(above: Tensor, below: Tensor) -> Tensor:
-    return above / below.clamp(min=torch.finfo(below.dtype).tiny)
+    """Return a ratio that is 0 where both are 0, with a finite gradient in pixels too: 1 / tiny times 100 is not."""
+    return above / below.clamp(min=torch.finfo(below.dtype).tiny ** 0.5)
 
 
 @dataclass(frozen=True)
 class GIoU(IoU):
     """One minus the generalised intersection over union of two boxes [1]_.
 
-    `IoU` plus the share of the smallest box round both that neither covers. Parameters are those of `IoU`.
+    `IoU` plus the share of the smallest box round both that neither covers.
+
+    Parameters
+    ----------
+    box_format : {"cxcywh", "xyxy"}, default="cxcywh"
+        The four columns: centre x, centre y, width, height; or left, top, right, bottom.
+    unit : tuple of four floats or None, default=None
+        Centre x, centre y, width and height that raw zeros stand for. None takes the means of the training boxes.
+
+    Notes
+    -----
+    Formula: ``1 - I / U + (C - U) / C`` with the area ``C`` of the smallest box round both.
+
+    Prediction: the box, as `IoU`.
+
+    Use: the first choice for boxes judged by their overlap.
 
     References
     ----------
@@ -145,7 +188,23 @@ class GIoU(IoU):
 class DIoU(IoU):
     """One minus the intersection over union, plus the squared distance of the centres [1]_.
 
-    The distance is in units of the diagonal of the smallest box round both. Parameters are those of `IoU`.
+    The distance is in units of the diagonal of the smallest box round both.
+
+    Parameters
+    ----------
+    box_format : {"cxcywh", "xyxy"}, default="cxcywh"
+        The four columns: centre x, centre y, width, height; or left, top, right, bottom.
+    unit : tuple of four floats or None, default=None
+        Centre x, centre y, width and height that raw zeros stand for. None takes the means of the training boxes.
+
+    Notes
+    -----
+    Formula: ``1 - I / U + |c - c_t|**2 / diagonal**2`` with the centres and the diagonal of the smallest box round
+    both.
+
+    Prediction: the box, as `IoU`.
+
+    Use: where `GIoU` is slow, since it leads the centres together directly.
 
     References
     ----------
@@ -169,7 +228,23 @@ class CIoU(DIoU):
     """The distance loss `DIoU` plus a term for the ratio of width and height [1]_.
 
     ``a v`` with ``v = 4 / pi**2 (atan(w_t / h_t) - atan(w / h))**2`` and ``a = v / (1 - IoU + v)``, held constant for
-    the gradient. Parameters are those of `IoU`.
+    the gradient.
+
+    Parameters
+    ----------
+    box_format : {"cxcywh", "xyxy"}, default="cxcywh"
+        The four columns: centre x, centre y, width, height; or left, top, right, bottom.
+    unit : tuple of four floats or None, default=None
+        Centre x, centre y, width and height that raw zeros stand for. None takes the means of the training boxes.
+
+    Notes
+    -----
+    Formula: that of `DIoU` plus ``a v`` with ``v = 4 / pi**2 (atan(w_t / h_t) - atan(w / h))**2`` and ``a = v / (1 - I
+    / U + v)``.
+
+    Prediction: the box, as `IoU`.
+
+    Use: as `DIoU`, where the shape of a box counts too.
 
     References
     ----------

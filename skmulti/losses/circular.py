@@ -80,6 +80,14 @@ class Circular(DirectionLoss):
     ValueError
         If `period` is not a positive number, or `low` not a finite one.
 
+    Notes
+    -----
+    Formula: ``|p - (cos t, sin t)|**2`` with ``t = 2 pi y / period``.
+
+    Prediction: the direction of the point ``p``, from `low` to ``low + period``.
+
+    Use: for an angle, an hour, a direction, a season: whatever ends where it begins.
+
     References
     ----------
     .. [1] K. V. Mardia and P. E. Jupp, "Directional Statistics", Wiley 2000, section 2.2: the mean direction.
@@ -126,6 +134,14 @@ class VonMisesNLL(DirectionLoss):
     ------
     ValueError
         If `period` is not a positive number, or `low` not a finite one.
+
+    Notes
+    -----
+    Formula: ``log(2 pi I0(|p|)) - p . (cos t, sin t) + log(period / (2 pi))`` with ``t = 2 pi y / period``.
+
+    Prediction: the direction of the point ``p``, from `low` to ``low + period``; its length is the concentration.
+
+    Use: for an angle whose uncertainty is asked for too.
 
     References
     ----------

@@ -26,6 +26,13 @@ class Term:
         Positions of its raw outputs in what the network emits.
     weight : float
         Its loss weight.
+
+    Examples
+    --------
+    >>> from skmulti import MultiOutputMLPRegressor
+    >>> net = MultiOutputMLPRegressor(loss=["circular", "huber"], max_epochs=1).fit([[0.0], [1.0]], [[0, 1], [90, 2]])
+    >>> net.terms_[1]
+    Term(name='y1', loss=Huber(delta=1.0), columns=(1,), raw=(2,), weight=1.0)
     """
 
     name: str

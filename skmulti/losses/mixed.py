@@ -55,6 +55,7 @@ class MixedLoss(nn.Module):
         self.register_buffer("fill", None if fill is None else torch.as_tensor(fill, dtype=torch.get_default_dtype()))
         self.families: list[Family] = families(self.terms)
         order = [i for family in self.families for i in family.indices]
+        self._term_of_column = [i for _, i in sorted((c, i) for i, term in enumerate(terms) for c in term.columns)]
         self._in_order = selection([order.index(i) for i in range(len(order))])
 
     def forward(self, raw: Tensor, y: Tensor, sample_weight: Tensor | None = None) -> Tensor:
@@ -107,8 +108,11 @@ class MixedLoss(nn.Module):
         self._check_shapes(raw, y)
         if self.fill is None and sample_weight is None:
             return self.row_losses(raw, y).mean(0), float(len(raw))
-        present = None if self.fill is None else self._present(y)
         weight = self._term_weights(sample_weight)
+        if self.fill is not None and weight is not None:
+            # What weighs nothing may be anything, and is as good as missing: zero times infinity is not zero.
+            y = y.masked_fill((weight == 0).expand(-1, len(self.terms))[:, self._term_of_column], torch.nan)
+        present = None if self.fill is None else self._present(y)
         if present is not None:
             weight = present.to(raw.dtype) if weight is None else weight * present
         assert weight is not None

@@ -14,7 +14,19 @@ from skmulti.losses.base import ColumnLoss
 
 @dataclass(frozen=True)
 class SquaredError(ColumnLoss):
-    """Squared error, ``(y - p)**2``: the prediction is the mean.
+    """Squared error, ``(y - p)**2``: the prediction is the mean [1]_.
+
+    Notes
+    -----
+    Formula: ``(y - p)**2``.
+
+    Prediction: the raw output, the mean.
+
+    Use: the default, for a column whose errors are alike and have no outliers.
+
+    References
+    ----------
+    .. [1] T. Gneiting, "Making and evaluating point forecasts", JASA 106 (2011), 746-762, section 1.2.
 
     Examples
     --------
@@ -31,7 +43,19 @@ class SquaredError(ColumnLoss):
 
 @dataclass(frozen=True)
 class AbsoluteError(ColumnLoss):
-    """Absolute error, ``|y - p|``: the prediction is the median, and outliers weigh little.
+    """Absolute error, ``|y - p|``: the prediction is the median, and outliers weigh little [1]_.
+
+    Notes
+    -----
+    Formula: ``|y - p|``.
+
+    Prediction: the raw output, the median.
+
+    Use: for a column with outliers in its targets, or judged by its mean absolute error.
+
+    References
+    ----------
+    .. [1] T. Gneiting, "Making and evaluating point forecasts", JASA 106 (2011), 746-762, section 1.2.
 
     Examples
     --------
@@ -61,6 +85,14 @@ class Huber(ColumnLoss):
     ------
     ValueError
         If `delta` is not a positive number.
+
+    Notes
+    -----
+    Formula: ``d**2 / 2`` where ``|d| <= delta``, ``delta * (|d| - delta / 2)`` elsewhere, with ``d = y - p``.
+
+    Prediction: the raw output, between the mean (large `delta`) and the median (small `delta`).
+
+    Use: for a few outliers in otherwise well-behaved targets.
 
     References
     ----------
@@ -103,6 +135,14 @@ class SmoothL1(ColumnLoss):
     ValueError
         If `beta` is not a positive number.
 
+    Notes
+    -----
+    Formula: ``d**2 / (2 * beta)`` where ``|d| < beta``, ``|d| - beta / 2`` elsewhere, with ``d = y - p``.
+
+    Prediction: the raw output, between the mean (large `beta`) and the median (small `beta`).
+
+    Use: as `Huber`, where the size of the loss should not depend on where the square ends.
+
     References
     ----------
     .. [1] R. Girshick, "Fast R-CNN", ICCV 2015, equation 3.
@@ -127,9 +167,22 @@ class SmoothL1(ColumnLoss):
 
 @dataclass(frozen=True)
 class LogCosh(ColumnLoss):
-    """Logarithm of the hyperbolic cosine, ``log(cosh(y - p))``: smooth everywhere, absolute far away.
+    """Logarithm of the hyperbolic cosine, ``log(cosh(y - p))``: smooth everywhere, absolute far away [1]_.
 
     Computed as ``|d| + softplus(-2 |d|) - log(2)``, which neither overflows nor loses its digits far from zero.
+
+    Notes
+    -----
+    Formula: ``log(cosh(y - p))``.
+
+    Prediction: the raw output, between the mean and the median.
+
+    Use: as `Huber` with a width of about 1, without a parameter and smooth everywhere.
+
+    References
+    ----------
+    .. [1] R. A. Saleh and A. K. M. E. Saleh, "Statistical properties of the log-cosh loss function used in machine
+       learning", arXiv:2208.04564.
 
     Examples
     --------

@@ -13,16 +13,27 @@ import torch
 from scipy import stats
 from torch import Tensor
 
-from skmulti.losses._checks import check_interval, refuse_targets
+from skmulti.losses._checks import check_interval, check_positive, refuse_targets
 from skmulti.losses.base import ColumnLoss
 
 # Beyond this a power of e goes on as a line, so that no raw output overflows: e^30 is 10^13 times the mean.
 _LARGEST = 30.0
+# The same for powers of its inverse, up to its square.
+_LEAST = -20.0
 
 
 def exponential(raw: Tensor) -> Tensor:
     """Return e to the power of ``raw``, continued as a straight line beyond 30."""
     return raw.clamp(max=_LARGEST).exp() * (1 + (raw - _LARGEST).clamp(min=0))
+
+
+def growth(log: Tensor, rate: float) -> Tensor:
+    """Return ``(e**(rate * log) - 1) / rate``, the logarithm itself at rate 0, a straight line where it is huge."""
+    if rate == 0:
+        return log
+    # All rates of one sign go straight from the same logarithm on, so that their difference keeps its sign.
+    inside = log.clamp(max=_LARGEST) if rate > 0 else log.clamp(min=_LEAST)
+    return (rate * inside).expm1() / rate + (rate * inside).exp() * (log - inside)
 
 
 class Deviance(ColumnLoss):
@@ -32,6 +43,10 @@ class Deviance(ColumnLoss):
     power: float
     mean: float | None
     _name: ClassVar[str]
+
+    def __post_init__(self) -> None:
+        if self.mean is not None:
+            check_positive("mean", self.mean, loss=self._name)
 
     def fitted_to(self, y: np.ndarray, names: tuple[str, ...], sample_weight: np.ndarray | None = None) -> Any:
         """Refuse targets that are negative, and learn their mean."""
@@ -46,15 +61,12 @@ class Deviance(ColumnLoss):
     def row_loss(self, raw: Tensor, y: Tensor) -> Tensor:
         """Return half the deviance of each row, in units of the mean."""
         y, raw, p = y[..., 0] / (self.mean or 1.0), raw[..., 0], self.power
-        if p == 1:
-            return torch.special.xlogy(y, y) - y - y * raw + exponential(raw)
-        if p == 2:
-            return raw - y.log() + y * exponential(-raw) - 1
-        return (
-            y ** (2 - p) / ((1 - p) * (2 - p))
-            - y * exponential((1 - p) * raw) / (1 - p)
-            + exponential((2 - p) * raw) / (2 - p)
-        )
+        log_y = torch.where(y > 0, y, 1).log()
+        # Differences of `growth` keep their digits where the power is near 1 or 2, and are the limits there.
+        at_y = growth(log_y, 2 - p) - y * growth(log_y, 1 - p)
+        if p < 2:
+            at_y = torch.where(y > 0, at_y, -1 / (2 - p))
+        return growth(raw, 2 - p) - y * growth(raw, 1 - p) - at_y
 
     def predict(self, raw: Tensor) -> Tensor:
         """Return the mean."""
@@ -80,8 +92,17 @@ class Tweedie(Deviance):
     Raises
     ------
     ValueError
-        If `power` is not a number from 1 to 3; in `fit` if a target is negative, or zero where `power` is 2 or
-        more.
+        If `power` is not a number from 1 to 3, or `mean` not a positive one; in `fit` if a target is negative, or
+        zero where `power` is 2 or more.
+
+    Notes
+    -----
+    Formula: ``y**(2 - p) / ((1 - p) (2 - p)) - y m**(1 - p) / (1 - p) + m**(2 - p) / (2 - p)`` with ``m = mean *
+    exp(raw)``, divided by ``mean**(2 - p)``.
+
+    Prediction: the mean ``m``, positive.
+
+    Use: for amounts that are often exactly zero, such as rain or claims (`power` between 1 and 2).
 
     References
     ----------
@@ -102,6 +123,7 @@ class Tweedie(Deviance):
     _name = "tweedie"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_interval("power", self.power, 1.0, 3.0, loss=self._name)
 
 
@@ -116,6 +138,19 @@ class Poisson(Deviance):
     ----------
     mean : float or None, default=None
         The unit of the targets. None takes the mean of the training targets.
+
+    Raises
+    ------
+    ValueError
+        If `mean` is not a positive number; in `fit` if a target is negative.
+
+    Notes
+    -----
+    Formula: ``(y log(y / m) - y + m) / mean`` with ``m = mean * exp(raw)``.
+
+    Prediction: the mean ``m``, positive.
+
+    Use: for counts: how many in an hour, on a page, in a cell.
 
     References
     ----------
@@ -161,6 +196,19 @@ class Gamma(Deviance):
     ----------
     mean : float or None, default=None
         The unit of the targets. None takes the mean of the training targets.
+
+    Raises
+    ------
+    ValueError
+        If `mean` is not a positive number; in `fit` if a target is zero or negative.
+
+    Notes
+    -----
+    Formula: ``log(m / y) + y / m - 1`` with ``m = mean * exp(raw)``.
+
+    Prediction: the mean ``m``, positive.
+
+    Use: for positive amounts and durations whose spread grows with their size.
 
     References
     ----------

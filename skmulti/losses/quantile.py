@@ -33,6 +33,16 @@ class Quantile(ColumnLoss):
     ValueError
         If a level is not a number between 0 and 1, or if levels do not rise.
 
+    Notes
+    -----
+    Formula: ``max(level * d, (level - 1) * d)`` with ``d = y - p``, averaged over the levels.
+
+    Raw outputs: 1 per level.
+
+    Prediction: the quantile of the level; of several levels the median, or the level nearest to it.
+
+    Use: for a cautious prediction (one level), or an interval without a distribution (several levels).
+
     References
     ----------
     .. [1] R. Koenker and G. Bassett, "Regression quantiles", Econometrica 46 (1978), 33-50.
@@ -123,6 +133,14 @@ class Expectile(ColumnLoss):
     ValueError
         If `level` is not a number between 0 and 1.
 
+    Notes
+    -----
+    Formula: ``level * d**2`` where ``d >= 0``, ``(1 - level) * d**2`` elsewhere, with ``d = y - p``.
+
+    Prediction: the expectile of the level: 0.5 gives the mean.
+
+    Use: where errors to one side cost more and their size counts, as in risk.
+
     References
     ----------
     .. [1] W. K. Newey and J. L. Powell, "Asymmetric least squares estimation and testing", Econometrica 55
@@ -144,4 +162,5 @@ class Expectile(ColumnLoss):
     def row_loss(self, raw: Tensor, y: Tensor) -> Tensor:
         """Return the expectile loss of each row."""
         d = y - raw
-        return (torch.where(d >= 0, self.level, 1 - self.level) * d.square()).squeeze(-1)
+        # Not where() of two numbers, which would be of torch's default dtype whatever the targets are.
+        return torch.where(d >= 0, self.level * d.square(), (1 - self.level) * d.square()).squeeze(-1)

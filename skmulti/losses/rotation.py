@@ -42,11 +42,30 @@ class Rotation(ColumnLoss):
     ImportError
         If roma is not installed.
 
+    Notes
+    -----
+    Formula: ``atan2(|twist|, trace - 1)``, the angle of the rotation from the predicted to the true one, in radians.
+
+    Columns: 3 (a rotation vector), 4 (a quaternion) or 9 (a matrix), a group.
+
+    Raw outputs: 6 or 9, as `representation` says.
+
+    Prediction: a rotation in the form of the targets; a quaternion has w >= 0.
+
+    Use: for an orientation in space, in any of the three forms.
+
     References
     ----------
     .. [1] D. Q. Huynh, "Metrics for 3D rotations: comparison and analysis", JMIV 35 (2009), 155-164.
     .. [2] Y. Zhou et al., "On the continuity of rotation representations in neural networks", CVPR 2019; R. Bregier,
        "Deep regression on manifolds: a 3D rotation case study", 3DV 2021.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skmulti.losses import Rotation
+    >>> Rotation().row_loss(torch.zeros(1, 6), torch.tensor([[0.0, 0.0, 0.5]])).round(decimals=4)
+    tensor([0.5000])
     """
 
     representation: str = "6d"
@@ -108,6 +127,8 @@ class Rotation(ColumnLoss):
         """Return rotation matrices from any raw outputs; raw zeros stand for no rotation at all."""
         n = 2 if self.representation == "6d" else 3
         form = raw.unflatten(-1, (3, n)) + torch.eye(3, n, dtype=raw.dtype, device=raw.device)
+        # The size of a form means nothing; without it a huge one does not lose its squares.
+        form = form / form.abs().amax((-2, -1), keepdim=True).clamp(min=1).detach()
         matrix: Tensor = _roma().special_gramschmidt(form) if n == 2 else _roma().special_procrustes(form)
         return matrix
 

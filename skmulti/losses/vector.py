@@ -19,6 +19,14 @@ class Euclidean(ColumnLoss):
     The prediction is the spatial median [1]_, which outliers move little. The columns are standardised with one
     common scale, so that distances keep their meaning.
 
+    Notes
+    -----
+    Formula: ``sqrt(sum((y - p)**2))``, the norm over the group's columns.
+
+    Prediction: the raw outputs, the spatial median.
+
+    Use: for a point in the plane or in space that is judged by its distance.
+
     References
     ----------
     .. [1] Y. Vardi and C.-H. Zhang, "The multivariate L1-median and associated data depth", PNAS 97 (2000),
@@ -43,6 +51,14 @@ class Euclidean(ColumnLoss):
 @dataclass(frozen=True)
 class UnitVector(ColumnLoss):
     """A direction in space: one minus the cosine of the angle to the target; predictions have norm 1 [1]_.
+
+    Notes
+    -----
+    Formula: ``1 - y . p / (|y| |p|)``.
+
+    Prediction: ``p / |p|``, a vector of norm 1.
+
+    Use: for a direction in space, such as a normal or a line of sight; its targets' lengths do not count.
 
     References
     ----------
@@ -79,8 +95,9 @@ class UnitVector(ColumnLoss):
 def _normalized(vectors: Tensor) -> Tensor:
     """Return vectors of norm 1; a vector of zeros, which has no direction, points along the first axis."""
     size = vectors.abs().amax(-1, keepdim=True)
+    has_direction = size >= torch.finfo(vectors.dtype).tiny  # below, one over it is infinite
     first = torch.zeros_like(vectors)
     first[..., 0] = 1
     # Divided by the largest entry first, so that neither a huge nor a tiny vector loses its square.
-    vectors = torch.where(size > 0, vectors / torch.where(size > 0, size, 1).detach(), first)
+    vectors = torch.where(has_direction, vectors / torch.where(has_direction, size, 1).detach(), first)
     return vectors / torch.linalg.vector_norm(vectors, dim=-1, keepdim=True)

@@ -10,7 +10,19 @@ from torch import nn
 
 
 class TrainingDivergedError(ValueError):
-    """A loss became NaN or infinite in training; the net keeps its last good parameters."""
+    """A loss became NaN or infinite in training; the net keeps its last good parameters.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skmulti import MultiOutputMLPRegressor, TrainingDivergedError
+    >>> net = MultiOutputMLPRegressor(optimizer=torch.optim.SGD, lr=1e30, random_state=0)
+    >>> try:
+    ...     net.fit([[0.0], [1.0]], [0.0, 1.0])
+    ... except TrainingDivergedError as error:
+    ...     print(str(error).split(":")[0])
+    Training diverged in epoch 2
+    """
 
 
 class LastGood:

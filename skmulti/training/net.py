@@ -30,7 +30,17 @@ _READING_BATCH = 1024
 
 
 class TrainingNet(ContractNet):
-    """Batches, validation rows, early stopping, the record of every term, and the guard against divergence."""
+    """Batches, validation rows, early stopping, the record of every term, and the guard against divergence.
+
+    The base of the estimators, which add what builds a net and what reads it.
+
+    Examples
+    --------
+    >>> from skmulti import MultiOutputNetRegressor
+    >>> from skmulti.training import TrainingNet
+    >>> issubclass(MultiOutputNetRegressor, TrainingNet)
+    True
+    """
 
     _streams: RandomStreams
     _holdout: Rows | None = None

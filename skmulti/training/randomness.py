@@ -32,6 +32,16 @@ class RandomStreams:
         The generator for the order of the rows.
     split_seed : int
         A seed for the choice of validation rows, the same at every call.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skmulti.training import RandomStreams
+    >>> streams = RandomStreams(0)
+    >>> with streams.active():
+    ...     ours = torch.rand(2)
+    >>> bool((ours == torch.rand(2, generator=torch.Generator().manual_seed(0))).all())
+    True
     """
 
     def __init__(self, random_state: Any, device: Any = "cpu") -> None:

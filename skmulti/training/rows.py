@@ -21,6 +21,14 @@ class Rows:
         Targets in the user's units; NaN where one is missing.
     sample_weight : ndarray of shape (n_rows, 1) or (n_rows, n_columns), or None
         Weights of the rows, or of each row's columns.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmulti.training import Rows
+    >>> rows = Rows(np.ones((2, 3)), np.array([[1.0, np.nan], [np.nan, np.nan]]))
+    >>> rows.that_count().y
+    array([[ 1., nan]])
     """
 
     X: np.ndarray

@@ -12,6 +12,7 @@ What differs from a stock skorch net, and why:
 
 from __future__ import annotations
 
+import difflib
 import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,6 +27,17 @@ from skorch.dataset import unpack_data
 from skorch.history import History
 
 _ROWS_PER_BLOCK = 4
+
+# What skorch, torch users and scikit-learn's MLPRegressor call our parameters.
+_FOREIGN_NAMES = {
+    "criterion": "loss",
+    "epochs": "max_epochs",
+    "n_epochs": "max_epochs",
+    "max_iter": "max_epochs",
+    "learning_rate": "lr",
+    "learning_rate_init": "lr",
+    "solver": "optimizer",
+}
 
 
 class _ClassesMetadata:
@@ -54,7 +66,10 @@ class ContractNet(MultiOutputMixin, NeuralNetRegressor, _ClassesMetadata):
         # The catch-all bears two underscores as all that it may hold: scikit-learn's checks pass its name too.
         for name in prefix__params:
             if "__" not in name:
-                raise TypeError(f"{type(self).__name__}.__init__() got an unexpected keyword argument {name!r}.")
+                known = list(inspect.signature(type(self)).parameters)
+                near = _FOREIGN_NAMES.get(name) or next(iter(difflib.get_close_matches(name, known, n=1)), None)
+                hint = f" Did you mean {near!r}?" if near in known else ""
+                raise TypeError(f"{type(self).__name__}.__init__() got an unexpected keyword argument {name!r}.{hint}")
         self.__dict__.update(prefix__params)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:

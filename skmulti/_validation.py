@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -127,6 +128,11 @@ def check_inputs(estimator: Any, X: Any, *, reset: bool, parameter: str = "X", m
         If X is no table of numbers, holds NaN or infinity, has too few rows, or other features or another shape
         than in ``fit``.
     """
+    if X is None or isinstance(X, Mapping):
+        raise ValueError(
+            f"{parameter} must be one array, data frame or tensor. Got {type(X).__name__} instead; a module of several "
+            "inputs takes them side by side in one array, and parts them in its forward."
+        )
     X = _to_numbers(X, parameter)
     if not reset:
         _refuse_other_shape(estimator, getattr(X, "shape", None), parameter)

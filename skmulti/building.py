@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import fnmatch
 import inspect
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 import torch
 from sklearn.utils._param_validation import validate_parameter_constraints
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from skmulti._validation import Targets, check_inputs, check_same_length, check_sample_weight, check_targets
 from skmulti.columns import Columns, resolve_groups
@@ -76,7 +78,40 @@ class BuildingNet(ReadingNet):
         sizes = {name: value for name, value in self._sizes().items() if name in accepted}
         own = {name: getattr(self, name) for name in self._module_params}
         with self._streams.active():
-            self.module_ = factory(**{**sizes, **own, **given})
+            built = factory(**{**sizes, **own, **given})
+        if any(is_lazy(parameter) for parameter in built.parameters()):
+            raise ValueError(
+                "The 'module' parameter must be a module that knows its sizes when it is built. Got one with lazy "
+                "layers; give its __init__ a parameter 'input_shape', which it is told."
+            )
+        self.module_ = built
+        return self
+
+    def initialize_optimizer(self, *args: Any) -> BuildingNet:
+        """Build the optimizer, and refuse groups of parameters that match nothing or set nothing."""
+        groups = getattr(self, "optimizer__param_groups", [])
+        if not isinstance(groups, (list, tuple)) or not all(
+            isinstance(group, (list, tuple)) and len(group) == 2 and isinstance(group[1], dict) for group in groups
+        ):
+            raise ValueError(
+                "The 'optimizer__param_groups' parameter must be a list of pairs (pattern of parameter names, {option: "
+                f"value}}). Got {groups!r} instead."
+            )
+        names = [name for name, _ in self.get_all_learnable_params()]
+        for pattern, _ in groups:
+            if not fnmatch.filter(names, pattern):
+                raise ValueError(
+                    "The 'optimizer__param_groups' parameter must hold patterns that match parameters of the module: "
+                    f"{', '.join(names)}. Got {pattern!r}."
+                )
+        super().initialize_optimizer(*args)
+        for pattern, options in groups:
+            unknown = [option for option in options if option not in self.optimizer_.defaults]
+            if unknown:
+                raise ValueError(
+                    f"The 'optimizer__param_groups' parameter must set options of {type(self.optimizer_).__name__}: "
+                    f"{', '.join(self.optimizer_.defaults)}. Got {', '.join(map(repr, unknown))} for {pattern!r}."
+                )
         return self
 
     def initialize_criterion(self) -> BuildingNet:
@@ -206,13 +241,25 @@ class BuildingNet(ReadingNet):
         validate_parameter_constraints(
             self._parameter_constraints, self.get_params(deep=False), caller_name=type(self).__name__
         )
+        for item in self.callbacks if isinstance(self.callbacks, list) else ():
+            callback = item[1] if isinstance(item, (tuple, list)) and len(item) == 2 else item
+            if callback is not None and not hasattr(callback, "on_epoch_end"):
+                raise ValueError(
+                    "The 'callbacks' parameter must hold skorch callbacks, or pairs of a name and a callback. "
+                    f"Got {callback!r} instead."
+                )
         try:
-            torch.device("cpu" if self.device is None else self.device)
+            device = torch.device("cpu" if self.device is None else self.device)
         except (RuntimeError, TypeError) as error:
             raise ValueError(
                 "The 'device' parameter must be a device of torch, such as 'cpu' or 'cuda'. "
                 f"Got {self.device!r} instead."
             ) from error
+        if device.type == "cuda" and not torch.cuda.is_available():
+            raise ValueError(
+                f"The 'device' parameter must be a device that torch can use. Got {self.device!r}, but there is no "
+                "GPU, or this build of torch has no CUDA."
+            )
 
 
 def _named(y: Any) -> bool:

@@ -88,6 +88,8 @@ class Columns:
         near = difflib.get_close_matches(str(key), known, n=1)
         groups = f" and its groups are {_quoted(self.groups)}" if self.groups else ""
         hint = f" Did you mean {near[0]!r}?" if near else ""
+        if not near and isinstance(key, str) and self.names == tuple(f"y{i}" for i in range(len(self))):
+            hint = " y came without names of its columns, so that they go by position."
         return (
             f"The {parameter!r} parameter must name columns of y. Got {key!r}, but the columns of y are "
             f"{_quoted(self.names)}{groups}.{hint}"
@@ -123,6 +125,8 @@ def resolve_groups(names: Sequence[str], groups: Any, *, parameter: str) -> Colu
     found: dict[str, tuple[int, ...]] = {}
     for name, members in groups.items():
         key = tuple(members) if isinstance(members, Iterable) and not isinstance(members, str) else members
+        if key == ():
+            raise ValueError(f"The {parameter!r} parameter must give each group a column. Got none for {name!r}.")
         found[name] = columns.find(key, parameter=parameter)
         if name in columns.names and found[name] != (columns.names.index(name),):
             raise ValueError(

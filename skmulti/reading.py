@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.metrics import r2_score
 from sklearn.utils.validation import check_is_fitted
 from skorch.utils import is_dataset
 from torch import Tensor
@@ -176,6 +175,8 @@ class ReadingNet(TrainingNet):
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return the mean over the columns of the coefficient of determination R2.
 
+        An angle has `skmulti.metrics.circular_score` in its place, which is on the same scale.
+
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or (n_samples, ...)
@@ -195,12 +196,13 @@ class ReadingNet(TrainingNet):
         y_pred = self.predict(X).reshape(-1, len(self.target_names_))
         check_same_length(y_pred, targets.values)
         weights = check_sample_weight(sample_weight, len(y_pred), targets.names)
+        loss_of = {i: term.loss for term in self.terms_ for i in term.columns}
         scores = []
         for i in range(y_pred.shape[1]):
             seen = ~np.isnan(targets.values[:, i])
             weight = None if weights is None else weights[seen, i if weights.shape[1] > 1 else 0]
             if seen.any():
-                scores.append(r2_score(targets.values[seen, i], y_pred[seen, i], sample_weight=weight))
+                scores.append(loss_of[i].score(targets.values[seen, i], y_pred[seen, i], weight))
         return float(np.mean(scores)) if scores else float("nan")
 
     def residuals(self, X: Any, y: Any) -> np.ndarray:

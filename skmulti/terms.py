@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping, Sequence
-from numbers import Real
 from typing import Any
 
 import numpy as np
 
 from skmulti.columns import Columns
+from skmulti.lines import Line, lines_inside, parse_name, shared_line_message
 from skmulti.losses import ColumnLoss, SquaredError, Term, make_loss
-
-Line = tuple[tuple[int, ...], ColumnLoss]
+from skmulti.weights import resolve_weights
 
 
 def resolve_terms(
@@ -62,7 +60,7 @@ def resolve_terms(
     """
     lines = _override_losses(_resolve_losses(loss, columns), columns, overrides)
     lines.sort(key=lambda line: line[0][0])
-    weights = _resolve_weights(loss_weights, lines, columns, overrides)
+    weights = resolve_weights(loss_weights, lines, columns, overrides)
     raw = _lay_out(lines, columns, heads)
     learned = {term.columns: term.loss for term in before}
     return tuple(
@@ -125,9 +123,9 @@ def _resolve_losses(loss: Any, columns: Columns) -> list[Line]:
     return _lines(loss, everything, columns)
 
 
-def _lines(value: Any, members: tuple[int, ...], columns: Columns) -> list[Line]:
+def _lines(value: Any, members: tuple[int, ...], columns: Columns, *, parameter: str = "loss") -> list[Line]:
     """Return the lines of one loss: one per column, or one for all of them, as the loss wants it."""
-    loss = make_loss(str(value) if isinstance(value, np.str_) else value)
+    loss = make_loss(str(value) if isinstance(value, np.str_) else value, parameter=parameter)
     if loss.n_columns == 1:
         return [((member,), loss) for member in members]
     if loss.n_columns is not None and loss.n_columns != len(members):
@@ -143,7 +141,7 @@ def _override_losses(lines: list[Line], columns: Columns, overrides: Mapping[str
     parts: list[tuple[tuple[int, ...], str, Any, str]] = []
     for name, value in overrides.items():
         if name.startswith("loss__"):
-            members, field = _parse(name, "loss__", columns)
+            members, field = parse_name(name, "loss__", columns)
             if field:
                 parts.append((members, field, value, name))
             else:
@@ -153,9 +151,9 @@ def _override_losses(lines: list[Line], columns: Columns, overrides: Mapping[str
         same = [c for members, field, _, _ in parts if field == part for c in members]
         columns.refuse_twice(same, parameter=f"loss__<column>__{part}")
     for members, value, name in whole:
-        lines = _without(lines, members, columns, parameter=name) + _lines(value, members, columns)
+        lines = _without(lines, members, columns, parameter=name) + _lines(value, members, columns, parameter=name)
     for members, field, value, name in parts:
-        inside = _inside(lines, members, columns, parameter=name)
+        inside = lines_inside(lines, members, columns, parameter=name)
         lines = [
             (cols, _replace(loss, field, value, name)) if i in inside else (cols, loss)
             for i, (cols, loss) in enumerate(lines)
@@ -179,103 +177,8 @@ def _without(lines: list[Line], members: tuple[int, ...], columns: Columns, *, p
     kept = [line for line in lines if not set(line[0]) & set(members)]
     for cols, _ in lines:
         if set(cols) & set(members) and not set(cols) <= set(members):
-            raise ValueError(_shared(members, lines, columns, parameter=parameter))
+            raise ValueError(shared_line_message(members, lines, columns, parameter=parameter))
     return kept
-
-
-def _parse(name: str, prefix: str, columns: Columns) -> tuple[tuple[int, ...], str]:
-    """Split ``loss__<key>__<parameter>``, where a key may hold two underscores itself."""
-    rest = name.removeprefix(prefix)
-    parts = rest.split("__")
-    for n in range(len(parts), 0, -1):
-        key = "__".join(parts[:n])
-        if key in columns.names or key in columns.groups:
-            return columns.find(key, parameter=name), "__".join(parts[n:])
-        if key.isdecimal() and int(key) < len(columns):
-            return (int(key),), "__".join(parts[n:])
-    return columns.find(parts[0] if prefix == "loss__" else rest, parameter=name), ""
-
-
-def _resolve_weights(
-    loss_weights: Any, lines: list[Line], columns: Columns, overrides: Mapping[str, Any]
-) -> list[float]:
-    weights = [1.0] * len(lines)
-    if isinstance(loss_weights, Mapping):
-        found = [(columns.find(key, parameter="loss_weights"), key, w) for key, w in loss_weights.items()]
-        columns.refuse_twice([c for members, _, _ in found for c in members], parameter="loss_weights")
-        for members, key, weight in found:
-            _set_weight(weights, lines, members, _check_weight(weight, key), columns, "loss_weights")
-    elif loss_weights is not None:
-        weights = _weights_by_position(loss_weights, lines, columns)
-    overridden: list[int] = []
-    for name, weight in overrides.items():
-        if name.startswith("loss_weights__"):
-            members, field = _parse(name, "loss_weights__", columns)
-            if field:
-                columns.find(name.removeprefix("loss_weights__"), parameter=name)
-            _set_weight(weights, lines, members, _check_weight(weight, columns.label(members)), columns, name)
-            overridden.extend(members)
-    columns.refuse_twice(overridden, parameter="loss_weights__<column>")
-    if not any(weights):
-        raise ValueError(
-            "The 'loss_weights' parameter must hold at least one weight above 0. Got only zeros, with which there is "
-            "nothing to learn."
-        )
-    return weights
-
-
-def _weights_by_position(loss_weights: Any, lines: list[Line], columns: Columns) -> list[float]:
-    shape = np.shape(loss_weights)
-    if shape != (len(columns),):
-        raise ValueError(
-            f"The 'loss_weights' parameter must hold one weight per column of y, shape ({len(columns)},), or map "
-            f"columns to weights. Got shape {shape} instead."
-        )
-    values = [_check_weight(weight, columns.names[i]) for i, weight in enumerate(loss_weights)]
-    for cols, loss in lines:
-        if len({values[i] for i in cols}) > 1:
-            raise ValueError(
-                f"The 'loss_weights' parameter must give one weight to the columns that share the loss {loss!r}. "
-                f"Got {', '.join(f'{values[i]:g} for {columns.names[i]!r}' for i in cols)}."
-            )
-    return [values[cols[0]] for cols, _ in lines]
-
-
-def _set_weight(
-    weights: list[float],
-    lines: list[Line],
-    members: tuple[int, ...],
-    weight: float,
-    columns: Columns,
-    parameter: str,
-) -> None:
-    for i in _inside(lines, members, columns, parameter=parameter):
-        weights[i] = weight
-
-
-def _inside(lines: list[Line], members: tuple[int, ...], columns: Columns, *, parameter: str) -> list[int]:
-    """Return which lines make up ``members``; a line that is cut in two is refused."""
-    inside = [i for i, (cols, _) in enumerate(lines) if set(cols) <= set(members)]
-    if sorted(c for i in inside for c in lines[i][0]) != sorted(members):
-        raise ValueError(_shared(members, lines, columns, parameter=parameter))
-    return inside
-
-
-def _check_weight(weight: Any, key: Any) -> float:
-    if not isinstance(weight, Real) or isinstance(weight, bool) or not math.isfinite(weight) or weight < 0:
-        raise ValueError(
-            f"The 'loss_weights' parameter must hold finite numbers of 0 or more. Got {weight!r} for {key!r} instead."
-        )
-    return float(weight)
-
-
-def _shared(members: tuple[int, ...], lines: list[Line], columns: Columns, *, parameter: str) -> str:
-    cols, loss = next(line for line in lines if set(line[0]) & set(members) and not set(line[0]) <= set(members))
-    return (
-        f"The {parameter!r} parameter must name all columns that share a loss, or none of them. Got "
-        f"{', '.join(repr(columns.names[i]) for i in members)}, but {loss!r} is one term over "
-        f"{', '.join(repr(columns.names[i]) for i in cols)}."
-    )
 
 
 def _lay_out(

@@ -54,10 +54,10 @@ def test_an_unknown_column_is_refused_with_the_nearest_and_all_there_are(paramet
 
 
 def test_a_column_unlike_any_other_is_refused_without_a_suggestion():
-    message = (
-        "The 'loss_weights' parameter must name columns of y. Got 'zzz', but the columns of y are 'y0', 'y1', 'y2'."
-    )
-    with refused(message):
+    message = "The 'loss_weights' parameter must name columns of y. Got 'zzz', but the columns of y are "
+    with refused(message + "'angle', 'distance', 'area'."):
+        make_net(loss_weights={"zzz": 1}).fit(X, Y)
+    with refused(message + "'y0', 'y1', 'y2'. y came without names of its columns, so that they go by position."):
         make_net(loss_weights={"zzz": 1}).fit(X, Y.to_numpy())
 
 
@@ -100,7 +100,7 @@ def test_another_number_of_losses_than_columns_is_refused():
 def test_another_number_of_weights_than_columns_is_refused(weights):
     with refused(
         "The 'loss_weights' parameter must hold one weight per column of y, shape (3,), or map columns to weights. "
-        f"Got shape {np.shape(weights)} instead."
+        f"Got {f'shape {np.shape(weights)}' if np.shape(weights) else repr(weights)} instead."
     ):
         make_net(loss_weights=weights).fit(X, Y)
 
@@ -113,9 +113,8 @@ def test_a_weight_that_is_no_finite_number_of_zero_or_more_is_refused(weight, fo
         "sequence": {"loss_weights": [1, 1, weight]},
         "parameter": {"loss_weights__area": weight},
     }[form]
-    with refused(
-        f"The 'loss_weights' parameter must hold finite numbers of 0 or more. Got {weight!r} for 'area' instead."
-    ):
+    name = "loss_weights__area" if form == "parameter" else "loss_weights"
+    with refused(f"The {name!r} parameter must hold finite numbers of 0 or more. Got {weight!r} for 'area' instead."):
         make_net(**params).fit(X, Y)
 
 

@@ -24,7 +24,7 @@ from sklearn.metrics import (
 )
 from sklearn.model_selection import GridSearchCV, KFold, cross_validate
 
-from skmulti.metrics import average_relative_rmse, circular_error, column_scorers
+from skmulti.metrics import average_relative_rmse, circular_error, circular_score, column_scorers
 
 COLUMNS = ["angle", "distance", "speed"]
 NEG_CIRCULAR = make_scorer(circular_error, greater_is_better=False)
@@ -414,3 +414,38 @@ def test_relative_rmse_refuses_a_baseline_of_another_shape(table, baseline):
 
 def test_relative_rmse_takes_a_float_as_the_baseline_of_one_column():
     assert average_relative_rmse([1.0, 3.0], [1.5, 3.5], baseline=2.0) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("period", [360.0, 24.0])
+def test_circular_score_is_r2_for_small_differences_and_never_jumps(period):
+    rng = np.random.default_rng(0)
+    true = rng.normal(scale=period / 2000, size=500)
+    pred = true + rng.normal(scale=period / 4000, size=500)
+    score = circular_score(true, pred, period=period)
+    assert score == pytest.approx(r2_score(true, pred), abs=1e-4)
+    assert circular_score(true % period, pred - 3 * period, period=period) == pytest.approx(score)
+
+
+def test_circular_score_is_0_for_the_mean_direction_and_1_for_the_truth():
+    true = np.array([350.0, 10.0, 30.0])
+    assert circular_score(true, np.full(3, 10.0)) == pytest.approx(0.0)
+    assert circular_score(true, true + 360) == 1.0
+
+
+def test_circular_score_of_one_direction_is_undefined():
+    with pytest.warns(UndefinedMetricWarning, match="circular_score is undefined"):
+        assert np.isnan(circular_score([5.0, 5.0], [5.0, 6.0]))
+
+
+def test_what_is_named_an_error_enters_as_its_negative():
+    scorers = column_scorers(["angle"], circular_error)
+    assert list(scorers) == ["angle_neg_circular_error", "mean_neg_circular_error"]
+
+    class Constant(RegressorMixin, BaseEstimator):
+        def fit(self, X, y):
+            return self
+
+        def predict(self, X):
+            return np.full(len(X), 90.0)
+
+    assert scorers["mean_neg_circular_error"](Constant(), np.zeros((2, 1)), np.array([80.0, 100.0])) == -10.0

@@ -209,7 +209,7 @@ def test_a_weight_of_a_group_is_each_of_its_terms():
 def test_another_number_of_weights_is_refused(given):
     with refusal(
         "The 'loss_weights' parameter must hold one weight per column of y, shape (4,), or map columns to weights. "
-        f"Got shape {np.shape(given)} instead."
+        f"Got {f'shape {np.shape(given)}' if np.shape(given) else repr(given)} instead."
     ):
         resolve(loss_weights=given)
 
@@ -222,9 +222,8 @@ def test_a_weight_that_is_no_number_of_0_or_more_is_refused(weight, form):
         "mapping": {"loss_weights": {"y": weight}},
         "override": {"loss_weights__y": weight},
     }[form]
-    with refusal(
-        f"The 'loss_weights' parameter must hold finite numbers of 0 or more. Got {weight!r} for 'y' instead."
-    ):
+    name = "loss_weights__y" if form == "override" else "loss_weights"
+    with refusal(f"The {name!r} parameter must hold finite numbers of 0 or more. Got {weight!r} for 'y' instead."):
         resolve(**given)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 import numpy as np
+from sklearn.metrics import r2_score
 from torch import Tensor
 
 
@@ -117,6 +118,10 @@ class ColumnLoss(ABC):
     def difference(self, y: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
         """Return how far targets lie from predictions, both in the user's units, shape (n_samples, n_columns)."""
         return y - y_pred
+
+    def score(self, y: np.ndarray, y_pred: np.ndarray, sample_weight: np.ndarray | None = None) -> float:
+        """Return a score of one column's predictions in the user's units, at most 1: R2, unless another fits better."""
+        return float(r2_score(y, y_pred, sample_weight=sample_weight))
 
     # The next three are for losses that say more than a point: a loss that can't say it leaves them as they are.
 

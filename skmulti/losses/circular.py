@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from skmulti.losses._checks import check_finite_or_none, check_positive
 from skmulti.losses.base import ColumnLoss
+from skmulti.metrics import circular_score
 
 
 class DirectionLoss(ColumnLoss):
@@ -30,6 +32,13 @@ class DirectionLoss(ColumnLoss):
 
     def fitted_to(self, y: np.ndarray, names: tuple[str, ...], sample_weight: np.ndarray | None = None) -> Any:
         """Choose the range of the predictions by the sign of the training targets."""
+        if self.period == 360 and 5.5 < np.ptp(y) <= 2 * math.pi + 1e-6 and np.abs(y).max() <= 2 * math.pi + 1e-6:
+            warnings.warn(
+                f"The angles of the column {names[0]!r} look like radians, and the period of its loss is 360. If they "
+                "are, use a loss with period=2 * math.pi.",
+                UserWarning,
+                stacklevel=2,
+            )
         if self.low is not None:
             return self
         return dataclasses.replace(self, low=-self.period / 2 if y.min() < 0 else 0.0)  # type: ignore[type-var]
@@ -50,6 +59,11 @@ class DirectionLoss(ColumnLoss):
         wrapped = low + torch.remainder(turn - low, self.period)
         # A turn just below `low` is rounded to the end of the period, which belongs to the next one.
         return torch.where(wrapped >= low + self.period, low, wrapped)
+
+    def score(self, y: np.ndarray, y_pred: np.ndarray, sample_weight: np.ndarray | None = None) -> float:
+        """Return the score of angles on the scale of R2, see `skmulti.metrics.circular_score`."""
+        period = float(self.period)
+        return float(circular_score(y, y_pred, period=period, sample_weight=sample_weight, multioutput="raw_values")[0])
 
     def difference(self, y: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
         """Return the shorter way round from predictions to targets, from minus to plus half a period."""

@@ -26,7 +26,7 @@ class SquaredError(ColumnLoss):
 
     References
     ----------
-    .. [1] T. Gneiting, "Making and evaluating point forecasts", JASA 106 (2011), 746-762, section 1.2.
+    .. [1] T. Gneiting, "Making and evaluating point forecasts", JASA 106 (2011), 746-762.
 
     Examples
     --------
@@ -55,7 +55,7 @@ class AbsoluteError(ColumnLoss):
 
     References
     ----------
-    .. [1] T. Gneiting, "Making and evaluating point forecasts", JASA 106 (2011), 746-762, section 1.2.
+    .. [1] T. Gneiting, "Making and evaluating point forecasts", JASA 106 (2011), 746-762.
 
     Examples
     --------

@@ -20,10 +20,10 @@ _FORMATS = {3: "a rotation vector", 4: "a quaternion (x, y, z, w)", 9: "a matrix
 class Rotation(ColumnLoss):
     """A rotation in space: the angle between the predicted and the true rotation, in radians [1]_.
 
-    The columns are a rotation vector (3), a quaternion x, y, z, w (4) or a matrix row by row (9), all of which
-    jump or repeat somewhere; the network emits a form without jumps, two columns of a matrix made orthogonal
-    (Gram-Schmidt) or a whole matrix projected on the nearest rotation [2]_. Gradients are finite everywhere, at
-    0 and at pi too.
+    The columns are a rotation vector (3), a quaternion x, y, z, w (4) or a matrix row by row (9); vectors and
+    quaternions jump or repeat somewhere. The network emits a form without jumps, two columns of a matrix made
+    orthogonal (Gram-Schmidt) or a whole matrix projected on the nearest rotation [2]_. Gradients are finite
+    everywhere, at 0 and at pi too.
 
     Needs the package roma: ``pip install skmulti[rotation]``.
 

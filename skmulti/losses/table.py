@@ -57,7 +57,7 @@ ALIASES: dict[str, str] = {
 }
 
 
-def make_loss(loss: Any) -> ColumnLoss:
+def make_loss(loss: Any, *, parameter: str = "loss") -> ColumnLoss:
     """Return the column loss that a user's value means.
 
     Parameters
@@ -65,6 +65,8 @@ def make_loss(loss: Any) -> ColumnLoss:
     loss : str, ColumnLoss, torch loss or callable
         The name of a loss in `COLUMN_LOSSES` or `ALIASES`, a column loss (class or instance), a torch loss
         (class or instance), or a callable of (raw outputs, targets).
+    parameter : str, default="loss"
+        The parameter in which the value stands, for messages.
 
     Returns
     -------
@@ -90,7 +92,7 @@ def make_loss(loss: Any) -> ColumnLoss:
             near = difflib.get_close_matches(loss, [*COLUMN_LOSSES, *ALIASES], n=1)
             hint = f" Did you mean {near[0]!r}?" if near else ""
             raise ValueError(
-                f"The 'loss' parameter must name a known loss: {', '.join(map(repr, COLUMN_LOSSES))}. "
+                f"The {parameter!r} parameter must name a known loss: {', '.join(map(repr, COLUMN_LOSSES))}. "
                 f"Got {loss!r} instead.{hint}"
             )
         return COLUMN_LOSSES[name]()
@@ -101,7 +103,7 @@ def make_loss(loss: Any) -> ColumnLoss:
     if callable(loss) and not (isinstance(loss, type) and not issubclass(loss, nn.Module)):
         return wrap_torch_loss(loss)
     raise TypeError(
-        "The 'loss' parameter must hold names of losses, column losses, torch losses or callables. "
+        f"The {parameter!r} parameter must hold names of losses, column losses, torch losses or callables. "
         f"Got {loss!r} instead."
     )
 

@@ -1,6 +1,6 @@
 """Scores of tables: one per target column and their mean, relative errors, errors of angles."""
 
-from skmulti.metrics.errors import average_relative_rmse, circular_error
+from skmulti.metrics.errors import average_relative_rmse, circular_error, circular_score
 from skmulti.metrics.scorers import column_scorers
 
-__all__ = ["average_relative_rmse", "circular_error", "column_scorers"]
+__all__ = ["average_relative_rmse", "circular_error", "circular_score", "column_scorers"]

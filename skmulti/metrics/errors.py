@@ -134,8 +134,7 @@ def circular_error(
     >>> circular_error([23.5], [0.5], period=24)
     1.0
     """
-    if not isinstance(period, numbers.Real) or not 0 < period < np.inf:
-        raise ValueError(f"The 'period' parameter must be a positive finite number. Got {period!r} instead.")
+    _check_period(period)
     true, pred, weight = check_table(y_true, y_pred, sample_weight)
     difference = (pred - true) % float(period)
     distance = np.minimum(difference, float(period) - difference)
@@ -144,6 +143,74 @@ def circular_error(
         multioutput,
         "circular_error is undefined: no column has a target that is not missing.",
     )
+
+
+def circular_score(
+    y_true: Any,
+    y_pred: Any,
+    *,
+    period: float = 360.0,
+    sample_weight: Any = None,
+    multioutput: Any = "uniform_average",
+) -> Any:
+    """Score of angles on the scale of R2: 1 is perfect, 0 is as good as the mean direction.
+
+    One minus the ratio of ``sum(1 - cos(y - p))`` to the same about the mean direction of the targets [1]_: for small
+    differences it is R2, and it has no jump where the angle wraps around.
+
+    Parameters
+    ----------
+    y_true : array-like of shape (n_samples,) or (n_samples, n_columns)
+        The angles, in any unit and any turn. NaN is a missing target and is skipped.
+    y_pred : array-like of the shape of `y_true`
+        The predicted angles, in the same unit.
+    period : float, default=360.0
+        Where the angle wraps around, in its unit.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Weights of the rows. None weighs all alike.
+    multioutput : {"uniform_average", "raw_values"} or array-like of shape (n_columns,), \
+            default="uniform_average"
+        Return the mean of the columns, one value per column, or the mean with these weights.
+
+    Returns
+    -------
+    score : float or ndarray of shape (n_columns,)
+        At most 1. A column whose targets are missing or all the same direction is NaN in the raw values and left out
+        of the mean.
+
+    Raises
+    ------
+    ValueError
+        If `period` is not positive and finite, shapes disagree, a value is infinite, a prediction
+        NaN, or a parameter none of the above.
+
+    References
+    ----------
+    .. [1] K. V. Mardia and P. E. Jupp, "Directional Statistics", Wiley 2000, section 2.3.
+
+    Examples
+    --------
+    >>> from skmulti.metrics import circular_score
+    >>> circular_score([359, 1, 90], [1, 359, 90]) > 0.99
+    True
+    """
+    _check_period(period)
+    true, pred, weight = check_table(y_true, y_pred, sample_weight)
+    turn = 2 * np.pi / float(period)
+    loss = weighted_sum(weight, 1 - np.cos((true - pred) * turn))
+    total = weight.sum(axis=0)
+    length = np.hypot(weighted_sum(weight, np.cos(true * turn)), weighted_sum(weight, np.sin(true * turn)))
+    spread = total - length
+    # Directions that are all the same leave a rest of rounding, not a spread.
+    ratio = divide(loss, np.where(spread > 1e-12 * total, spread, 0.0))
+    return average_columns(
+        1 - ratio, multioutput, "circular_score is undefined: no column has targets of more than one direction."
+    )
+
+
+def _check_period(period: Any) -> None:
+    if not isinstance(period, numbers.Real) or not 0 < float(period) < np.inf:
+        raise ValueError(f"The 'period' parameter must be a positive finite number. Got {period!r} instead.")
 
 
 def _check_baseline(baseline: Any, *, n_columns: int) -> np.ndarray:

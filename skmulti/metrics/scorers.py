@@ -32,11 +32,13 @@ def column_scorers(columns: Sequence[str], metric: Any = "r2") -> dict[str, Any]
         What to compute of each column:
 
         - the name of a scikit-learn scorer of predictions, such as ``"neg_mean_absolute_error"``;
+        - a callable ``metric(y_true, y_pred)`` of two arrays of shape (n_samples,), with a
+          `sample_weight` if it names one. Greater values are better, unless its name ends on
+          ``_error``, ``_loss``, ``_deviance`` or ``_rmse``, as scikit-learn names what is to be small:
+          its negative is taken then;
         - a scorer made by `sklearn.metrics.make_scorer`, whose score function, sign and keyword
-          arguments are used. This is how an *error* enters, for example
-          ``make_scorer(circular_error, greater_is_better=False)``;
-        - a callable ``metric(y_true, y_pred)`` of two arrays of shape (n_samples,) whose *greater*
-          values are better, with a `sample_weight` if it names one;
+          arguments are used, for example
+          ``make_scorer(circular_error, greater_is_better=False, period=24)``;
         - a mapping from column names to one of these; a column it does not name gets ``"r2"``;
         - a sequence of the first three: all of them, for every column.
 
@@ -60,9 +62,8 @@ def column_scorers(columns: Sequence[str], metric: Any = "r2") -> dict[str, Any]
     --------
     >>> from sklearn.datasets import load_linnerud
     >>> from sklearn.linear_model import Ridge
-    >>> from sklearn.metrics import make_scorer
     >>> from sklearn.model_selection import GridSearchCV
-    >>> from skmulti.metrics import circular_error, column_scorers
+    >>> from skmulti.metrics import circular_error, circular_score, column_scorers
     >>> X, y = load_linnerud(return_X_y=True)
     >>> scorers = column_scorers(["weight", "waist", "pulse"])
     >>> list(scorers)
@@ -71,10 +72,12 @@ def column_scorers(columns: Sequence[str], metric: Any = "r2") -> dict[str, Any]
     >>> search.fit(X, y).best_params_
     {'alpha': 10000.0}
 
-    An angle has an error of its own, and the mean then mixes metrics:
+    An angle has a score of its own, which is at most 1 as R2 is, so that their mean has a meaning; the mean of an
+    error in degrees and an R2 has none:
 
-    >>> wrapped = make_scorer(circular_error, greater_is_better=False, period=360)
-    >>> list(column_scorers(["angle", "distance"], {"angle": wrapped}))
+    >>> list(column_scorers(["angle", "distance"], {"angle": circular_score}))
+    ['angle_circular_score', 'distance_r2', 'mean_score']
+    >>> list(column_scorers(["angle", "distance"], {"angle": circular_error}))
     ['angle_neg_circular_error', 'distance_r2', 'mean_score']
     """
     names = _check_column_names(columns)
@@ -133,12 +136,21 @@ def _resolve_metric(metric: Any) -> _ColumnMetric:
             )
         function, sign, kwargs = scorer._score_func, scorer._sign, scorer._kwargs
     elif callable(scorer):
-        function, sign, kwargs = scorer, 1, {}
+        function, sign, kwargs = scorer, _sign_by_name(scorer), {}
     else:
         raise TypeError(_metric_message(metric))
-    plain = function.func if isinstance(function, partial) else function
-    own_name = "neg_" * (sign < 0) + getattr(plain, "__name__", type(plain).__name__)
+    own_name = "neg_" * (sign < 0) + _name_of(function)
     return _ColumnMetric(metric if isinstance(metric, str) else own_name, function, sign, kwargs)
+
+
+def _name_of(function: Any) -> str:
+    plain = function.func if isinstance(function, partial) else function
+    return str(getattr(plain, "__name__", type(plain).__name__))
+
+
+def _sign_by_name(function: Any) -> int:
+    """Return -1 for what is an error by its name, as scikit-learn names metrics, and 1 else."""
+    return -1 if _name_of(function).endswith(("_error", "_loss", "_deviance", "_rmse")) else 1
 
 
 def _metric_message(metric: Any) -> str:

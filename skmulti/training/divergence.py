@@ -57,7 +57,8 @@ def divergence_message(epoch: int, term_losses: Mapping[str, float]) -> str:
     """Return what to say of an epoch whose losses or whose parameters are not all finite."""
     bad = [f"{name!r} ({value})" for name, value in term_losses.items() if not math.isfinite(value)]
     what = f"the loss of {', '.join(bad)} is not finite" if bad else "a parameter of the network is not finite"
+    kept = "of the last good epoch" if epoch > 1 else "that it began with"
     return (
-        f"Training diverged in epoch {epoch}: {what}. The net keeps the parameters of the last good epoch. "
+        f"Training diverged in epoch {epoch}: {what}. The net keeps the parameters {kept}. "
         "Lower 'lr', scale X and the targets, or clip the gradients (skorch.callbacks.GradientNormClipping)."
     )

@@ -82,6 +82,12 @@ class TrainingNet(ContractNet):
                 "The 'early_stopping' parameter needs rows to validate on. Got a 'train_split' that gives none; "
                 "give X_val and y_val to fit, or leave 'train_split' at None."
             )
+        watch = [type(cb).__name__ for _, cb in self.callbacks_ if getattr(cb, "monitor", None) == "valid_loss"]
+        if valid is None and watch:
+            raise ValueError(
+                f"The 'callbacks' parameter holds {watch[0]}, which watches the validation loss, and there are no rows "
+                "to validate on. Give X_val and y_val to fit, a 'train_split', or use early_stopping=True."
+            )
         if len(train) == 0 or (valid is not None and len(valid) == 0):
             raise ValueError(
                 "The 'train_split' parameter must leave rows to learn from and rows to validate on. "

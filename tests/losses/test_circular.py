@@ -112,7 +112,7 @@ def test_a_point_just_below_low_is_read_inside(low):
 
 @pytest.mark.parametrize(
     ("targets", "low"),
-    [([0.0, 359.0], 0.0), ([10.0, 500.0], 0.0), ([-1.0, 5.0], -180.0), ([-170.0, 170.0], -180.0)],
+    [([0.0, 359.0], 0.0), ([10.0, 500.0], 0.0), ([-1.0, 50.0], -180.0), ([-170.0, 170.0], -180.0)],
 )
 def test_low_follows_the_sign_of_the_training_targets(targets, low):
     fitted = Circular().fitted_to(np.array(targets)[:, None], ("angle",))

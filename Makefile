@@ -12,13 +12,15 @@ BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check $(if $(CONSTRAINTS),-c $(CONSTRAINTS))
 EXAMPLES := $(filter-out examples/demo.py,$(sort $(wildcard examples/*.py)))
 
-.PHONY: help demo test lint format examples clean
+.PHONY: help demo test lint format examples docs claims clean
 
 help:
 	@echo "make demo      run the main job: scores per column, output/demo.png"
 	@echo "make test      run all tests, with coverage"
 	@echo "make examples  run every example"
 	@echo "make lint      check style and types (make format repairs style)"
+	@echo "make docs      write docs/losses.md from the docstrings"
+	@echo "make claims    measure what the package claims: giou, rotation, coverage, speed and more"
 	@echo "make clean     remove the environment and everything made"
 
 demo: $(VENV)/.installed-examples
@@ -31,6 +33,13 @@ test: $(VENV)/.installed-test
 examples: $(VENV)/.installed-examples
 	@set -e; for example in $(EXAMPLES) examples/demo.py; do \
 		echo "== $$example"; OMP_NUM_THREADS=1 $(BIN)/python $$example; done
+
+docs: $(VENV)/.installed-examples
+	$(BIN)/python docs/make_losses.py
+
+# Of the claims some are ratios of times: one thread, and nothing beside it.
+claims: $(VENV)/.installed-examples
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/claims.py
 
 lint: $(VENV)/.installed-lint
 	$(BIN)/ruff check .

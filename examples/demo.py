@@ -28,7 +28,6 @@ from skmulti import MultiOutputCNNRegressor, MultiOutputMLPRegressor
 from skmulti.datasets import load_breast_cancer_measurements, load_digit_canvases
 from skmulti.metrics import column_scorers
 
-# Networks this small gain little from a second thread, and lose much where other programs run beside them.
 start = time.perf_counter()
 
 

@@ -30,6 +30,9 @@ class SplitConformalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator)
     ``ceil((n + 1) * coverage)``; where ``n`` is so small that this exceeds ``n``, it is infinite. The guarantee is for
     each column alone, and on the average over rows: it does not hold given X.
 
+    Half widths do not depend on X: for noise that changes from row to row, train with a loss that has quantiles and see
+    ``predict_interval`` of the net. MAPIE's regressors have more methods, for one column at a time.
+
     Parameters
     ----------
     estimator : regressor

@@ -109,14 +109,21 @@ class Family:
 
     def log_likelihoods(self, raw: Tensor, y: Tensor) -> Tensor:
         """Return the log density of each row and term, shape (n_rows, n_terms)."""
-        return self.loss.log_likelihood(self._raw(raw), self._per_term(self._take_columns(y))).reshape(len(raw), -1)
+        return self.loss.log_likelihood(self._raw(raw), self._per_term(self._take_columns(y))).reshape(
+            len(raw), self._n_terms
+        )
 
     def _raw(self, raw: Tensor) -> Tensor:
         return self._per_term(self._take_raw(raw))
 
     def _per_term(self, values: Tensor) -> Tensor:
         """Give each term its own place: (n_rows, n_terms * k) becomes (n_rows, n_terms, k)."""
-        return values.unflatten(1, (self._n_terms, -1)) if self.loss.takes_any_batch else values
+        if not self.loss.takes_any_batch:
+            return values
+        # Much cheaper than unflatten, and this is done for every batch.
+        return (
+            values.unsqueeze(-1) if values.shape[1] == self._n_terms else values.reshape(len(values), self._n_terms, -1)
+        )
 
 
 def families(terms: Sequence[Term]) -> list[Family]:

@@ -121,9 +121,8 @@ class Family:
         if not self.loss.takes_any_batch:
             return values
         # Much cheaper than unflatten, and this is done for every batch.
-        return (
-            values.unsqueeze(-1) if values.shape[1] == self._n_terms else values.reshape(len(values), self._n_terms, -1)
-        )
+        width = values.shape[1] // self._n_terms
+        return values.unsqueeze(-1) if width == 1 else values.reshape(len(values), self._n_terms, width)
 
 
 def families(terms: Sequence[Term]) -> list[Family]:

@@ -128,7 +128,7 @@ def check_inputs(estimator: Any, X: Any, *, reset: bool, parameter: str = "X", m
         If X is no table of numbers, holds NaN or infinity, has too few rows, or other features or another shape
         than in ``fit``.
     """
-    if X is None or isinstance(X, Mapping):
+    if X is None or (isinstance(X, Mapping) and not sparse.issparse(X)):
         raise ValueError(
             f"{parameter} must be one array, data frame or tensor. Got {type(X).__name__} instead; a module of several "
             "inputs takes them side by side in one array, and parts them in its forward."

@@ -127,9 +127,7 @@ def test_a_group_must_not_be_named_as_another_column():
 
 @pytest.mark.parametrize("members", [[], (), {}], ids=repr)
 def test_an_empty_group_is_refused(members):
-    with refusal(
-        "The 'heads' parameter must name columns of y by name, position or a tuple of them. Got the key () instead."
-    ):
+    with refusal("The 'heads' parameter must give each group a column. Got none for 'none'."):
         resolve_groups(["x", "y"], {"none": members}, parameter="heads")
 
 

@@ -14,7 +14,7 @@ from sklearn.preprocessing import StandardScaler
 
 from skmulti import MultiHeadRegressor, MultiOutputMLPRegressor
 from skmulti.datasets import load_breast_cancer_measurements
-from skmulti.metrics import circular_error, column_scorers
+from skmulti.metrics import circular_error, circular_score, column_scorers
 
 NAMES = ["angle", "distance", "count", "cx", "cy", "w", "h"]
 BOX = ["cx", "cy", "w", "h"]
@@ -193,11 +193,14 @@ def test_scores_skip_what_is_missing():
     X, y = draw()
     fitted, holes = net().fit(X, with_holes(y)), with_holes(y, seed=3)
     y_pred = fitted.predict(X)
-    expected = [r2_score(holes.loc[holes[c].notna(), c], y_pred[holes[c].notna(), i]) for i, c in enumerate(NAMES)]
+    metrics = {name: circular_score if name == "angle" else r2_score for name in NAMES}
+    expected = [metrics[c](holes.loc[holes[c].notna(), c], y_pred[holes[c].notna(), i]) for i, c in enumerate(NAMES)]
     assert fitted.score(X, holes) == pytest.approx(np.mean(expected), rel=1e-9)
-    for i, name in enumerate(NAMES):
-        scorer = column_scorers(NAMES)[f"{name}_r2"]
-        assert scorer(fitted, X, holes) == pytest.approx(expected[i], rel=1e-9)
+    scorers = column_scorers(NAMES, {"angle": circular_score})
+    for i, (name, metric) in enumerate(metrics.items()):
+        key = f"{name}_{metric.__name__.removesuffix('_score') if metric is r2_score else metric.__name__}"
+        assert scorers[key](fitted, X, holes) == pytest.approx(expected[i], rel=1e-9)
+    assert scorers["mean_score"](fitted, X, holes) == pytest.approx(fitted.score(X, holes), rel=1e-9)
     # A column of which nothing is known has no part in the mean.
     assert fitted.score(X, holes.assign(angle=np.nan)) == pytest.approx(np.mean(expected[1:]), rel=1e-9)
     assert np.isnan(fitted.residuals(X, holes)).sum() == holes.isna().sum().sum()

@@ -14,6 +14,7 @@ from sklearn.preprocessing import StandardScaler
 from torch.utils.data import DataLoader
 
 from skmulti import MultiOutputMLPRegressor
+from skmulti.metrics import circular_score
 
 NAMES = ["angle", "distance", "count", "cx", "cy", "w", "h"]
 BOX = ["cx", "cy", "w", "h"]
@@ -193,14 +194,16 @@ def test_bad_weights_are_refused_everywhere(weight, message):
 
 
 @pytest.mark.parametrize("two_dimensional", [False, True], ids=["1-D", "2-D"])
-def test_a_weighted_score_is_the_r2_of_scikit_learn(two_dimensional):
+def test_a_weighted_score_is_the_r2_of_scikit_learn_and_that_of_the_circle_for_an_angle(two_dimensional):
     X, y = draw()
     fitted, weight = net().fit(X, y), np.random.default_rng(0).random((40, 7))
     weight = weight if two_dimensional else weight[:, 0]
     y_pred = fitted.predict(X)
     expected = [
-        r2_score(y.iloc[:, i], y_pred[:, i], sample_weight=weight[:, i] if two_dimensional else weight)
-        for i in range(7)
+        (circular_score if name == "angle" else r2_score)(
+            y[name], y_pred[:, i], sample_weight=weight[:, i] if two_dimensional else weight
+        )
+        for i, name in enumerate(y)
     ]
     assert fitted.score(X, y, sample_weight=weight) == pytest.approx(np.mean(expected), rel=1e-9)
 

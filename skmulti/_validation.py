@@ -136,13 +136,16 @@ def check_inputs(estimator: Any, X: Any, *, reset: bool, parameter: str = "X", m
     X = _to_numbers(X, parameter)
     if not reset:
         _refuse_other_shape(estimator, getattr(X, "shape", None), parameter)
+    if reset:
+        # Single precision, unless torch's default is another one: what modules are built with, and then keep.
+        estimator._input_dtype = np.float64 if torch.get_default_dtype() is torch.float64 else np.float32
     with np.errstate(over="ignore"):
         X_checked: np.ndarray = validate_data(
             estimator,
             X,
             reset=reset,
             skip_check_array=False,
-            dtype=np.float64 if torch.get_default_dtype() is torch.float64 else np.float32,
+            dtype=estimator._input_dtype,
             order="C",
             allow_nd=True,
             ensure_all_finite=False,

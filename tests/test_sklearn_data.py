@@ -261,3 +261,17 @@ def test_n_iter_and_the_tags_say_what_holds():
     assert tags.target_tags.multi_output
     assert not tags.input_tags.sparse
     assert make_net(max_epochs=2).fit(*make_regression(20, n_targets=2, random_state=0)).n_iter_ == 2
+
+
+def test_a_net_keeps_the_precision_that_it_was_built_with():
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        net = MultiOutputMLPRegressor((4,), max_epochs=2, random_state=0).fit(X, Y)
+        expected = net.predict(X)
+    finally:
+        torch.set_default_dtype(before)
+    assert next(net.module_.parameters()).dtype == torch.float64
+    assert_array_equal(net.predict(X), expected)
+    net.partial_fit(X, Y)
+    assert next(net.module_.parameters()).dtype == torch.float64

@@ -84,7 +84,7 @@ class MixedLoss(nn.Module):
 
     def total(self, term_losses: Tensor) -> Tensor:
         """Return the weighted sum of the terms, shape (n_terms,)."""
-        return self.weights @ term_losses
+        return self.weights.to(term_losses.dtype) @ term_losses
 
     def term_losses(self, raw: Tensor, y: Tensor, sample_weight: Tensor | None = None) -> Tensor:
         """Return the loss of each term, not multiplied by the term's weight, shape (n_terms,)."""

@@ -90,6 +90,13 @@ def check_sample_weight(
     """
     if sample_weight is None:
         return None
+    given = _column_names(sample_weight) if hasattr(sample_weight, "columns") else None
+    if isinstance(sample_weight, Mapping) or (given is not None and given != names):
+        came = list(given or sample_weight)
+        raise ValueError(
+            f"The {parameter!r} parameter must be an array, or a data frame with the columns of y in their order: "
+            f"{', '.join(map(repr, names))}. Got {type(sample_weight).__name__} of {', '.join(map(repr, came))}."
+        )
     weights = check_array(
         _to_numbers(sample_weight, parameter),
         dtype=np.float64,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import difflib
 import fnmatch
 import inspect
 from typing import Any
@@ -241,6 +242,14 @@ class BuildingNet(ReadingNet):
         validate_parameter_constraints(
             self._parameter_constraints, self.get_params(deep=False), caller_name=type(self).__name__
         )
+        for name in self._params_to_validate:
+            prefix, _, rest = name.partition("__")
+            near = difflib.get_close_matches(prefix, self._own_prefixes, n=1)
+            if near and prefix not in self.prefixes_:
+                raise ValueError(
+                    f"The {name!r} parameter bears a prefix that is none of {', '.join(self._own_prefixes)}, module, "
+                    f"optimizer, ... Did you mean '{near[0]}__{rest}'?"
+                )
         for item in self.callbacks if isinstance(self.callbacks, list) else ():
             callback = item[1] if isinstance(item, (tuple, list)) and len(item) == 2 else item
             if callback is not None and not hasattr(callback, "on_epoch_end"):

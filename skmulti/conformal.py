@@ -10,10 +10,10 @@ import numpy as np
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin, _fit_context, clone
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import Pipeline
-from sklearn.utils import check_random_state, get_tags
+from sklearn.utils import _safe_indexing, check_random_state, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted, indexable
+from sklearn.utils.validation import _num_samples, check_is_fitted, indexable
 
 
 class SplitConformalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
@@ -95,7 +95,9 @@ class SplitConformalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator)
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Targets; missing ones (NaN) are left out of their column, if the estimator takes them.
         **fit_params : dict
-            Passed on to the estimator's ``fit`` as they are.
+            Passed on to the estimator's ``fit``; what has one entry per row, such as a `sample_weight` (of the last
+            step of a pipeline: ``<step>__sample_weight``), for the rows it is fitted on. The held-out rows all count
+            alike, since the guarantee is for rows drawn as they are.
 
         Returns
         -------
@@ -110,10 +112,15 @@ class SplitConformalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator)
         if y is None:
             raise ValueError(f"This {type(self).__name__} estimator requires y to be passed, but the target y is None.")
         X, y = indexable(X, y)
+        n_rows = _num_samples(X)
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
-        X_fit, X_cal, y_fit, y_cal = train_test_split(X, y, test_size=self.calibration_fraction, random_state=seed)
-        self.estimator_ = clone(self.estimator).fit(X_fit, y_fit, **fit_params)
-        residuals = np.abs(_residuals(self.estimator_, X_cal, y_cal))
+        fit, held_out = train_test_split(np.arange(n_rows), test_size=self.calibration_fraction, random_state=seed)
+        fit_params = {
+            name: _safe_indexing(value, fit) if _is_one_per_row(value, n_rows) else value
+            for name, value in fit_params.items()
+        }
+        self.estimator_ = clone(self.estimator).fit(_safe_indexing(X, fit), _safe_indexing(y, fit), **fit_params)
+        residuals = np.abs(_residuals(self.estimator_, _safe_indexing(X, held_out), _safe_indexing(y, held_out)))
         self._y_ndim = residuals.ndim
         residuals = residuals.reshape(len(residuals), -1)
         self.n_calibration_ = (~np.isnan(residuals)).sum(axis=0)
@@ -199,6 +206,10 @@ def _residuals(estimator: Any, X: Any, y: Any) -> np.ndarray:
         return np.asarray(last.residuals(inputs, y))
     y = np.asarray(y, dtype=float)
     return y - np.asarray(estimator.predict(X)).reshape(y.shape)
+
+
+def _is_one_per_row(value: Any, n_rows: int) -> bool:
+    return hasattr(value, "__len__") and not isinstance(value, (str, dict)) and _num_samples(value) == n_rows
 
 
 def _conformal_quantile(residuals: np.ndarray, coverage: float) -> float:

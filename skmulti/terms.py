@@ -162,14 +162,19 @@ def _override_losses(lines: list[Line], columns: Columns, overrides: Mapping[str
 
 
 def _replace(loss: ColumnLoss, field: str, value: Any, parameter: str) -> ColumnLoss:
-    fields = [f.name for f in dataclasses.fields(loss)]  # type: ignore[arg-type]
+    if not dataclasses.is_dataclass(loss):
+        raise TypeError(
+            f"The {parameter!r} parameter must belong to a loss that is a dataclass. Got {loss!r}; put "
+            f"@dataclass(frozen=True) above the class {type(loss).__name__}."
+        )
+    fields = [f.name for f in dataclasses.fields(loss)]
     if field not in fields:
         has = ", ".join(map(repr, fields)) or "no parameters"
         raise ValueError(
             f"The {parameter!r} parameter must name a parameter of the loss {loss!r}, which has {has}. "
             f"Got {field!r} instead."
         )
-    return dataclasses.replace(loss, **{field: value})  # type: ignore[type-var]
+    return dataclasses.replace(loss, **{field: value})
 
 
 def _without(lines: list[Line], members: tuple[int, ...], columns: Columns, *, parameter: str) -> list[Line]:

@@ -232,3 +232,17 @@ def test_a_wrapper_that_was_not_fitted_says_so():
     for ask in (conformal.predict, conformal.predict_interval, lambda X: conformal.score(X, np.zeros(3))):
         with pytest.raises(NotFittedError):
             ask(np.zeros((3, 1)))
+
+
+@pytest.mark.parametrize("with_pipeline", [False, True])
+def test_weights_go_to_the_rows_that_the_estimator_is_fitted_on(with_pipeline):
+    rng = np.random.default_rng(0)
+    X, weight = rng.normal(size=(60, 2)), rng.uniform(0.1, 5, size=60)
+    y = X @ [1.0, -2.0] + rng.normal(size=60)
+    inner = make_pipeline(Ridge()) if with_pipeline else Ridge()
+    name = "ridge__sample_weight" if with_pipeline else "sample_weight"
+    conformal = SplitConformalRegressor(inner, random_state=0).fit(X, y, **{name: weight})
+    seed = np.random.RandomState(0).randint(np.iinfo(np.int32).max)
+    rows, _ = train_test_split(np.arange(60), test_size=0.2, random_state=seed)
+    expected = Ridge().fit(X[rows], y[rows], sample_weight=weight[rows]).predict(X)
+    np.testing.assert_allclose(conformal.predict(X), expected)

@@ -2,6 +2,7 @@
 
 import math
 import re
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ from skorch.callbacks import EarlyStopping
 from torch import nn
 
 from skmulti import MultiHeadRegressor, MultiOutputMLPRegressor, MultiOutputNetRegressor
+from skmulti.losses import ColumnLoss, register_loss
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(20, 3))
@@ -118,3 +120,80 @@ def test_an_angle_is_scored_on_the_circle():
 def test_a_net_that_diverges_at_once_keeps_what_it_began_with():
     with refused("The net keeps the parameters that it began with."):
         make_net(lr=1e30, batch_size=5).fit(X * 1e10, Y)
+
+
+class Own(ColumnLoss):
+    """A loss of one's own that goes wrong in the way it is told."""
+
+    def __init__(self, wrong):
+        self.wrong = wrong
+
+    def row_loss(self, raw, y):
+        return self.wrong((raw - y).square())
+
+
+@pytest.mark.parametrize(
+    ("wrong", "came"),
+    [
+        (lambda d: d.mean(), "shape ()"),
+        (lambda d: d, "shape (20, 3, 1)"),
+        (lambda d: d.sum(0), "shape (3, 1)"),
+        (lambda d: d.detach().numpy(), "ndarray"),
+    ],
+    ids=["mean", "not reduced", "sum over rows", "numpy"],
+)
+def test_a_loss_of_ones_own_is_told_what_to_return(wrong, came):
+    with refused("a tensor of shape (20, 3). Got " + came):
+        make_net(loss=Own(wrong)).fit(X, Y)
+
+
+def test_a_loss_of_ones_own_that_lets_go_of_the_gradient_is_refused():
+    with refused("must be computed from the raw outputs by torch's operations. Got values without a gradient"):
+        make_net(loss={"area": Own(lambda d: d.detach().squeeze(-1))}).fit(X, Y)
+
+
+def test_a_loss_with_more_raw_outputs_than_columns_needs_a_prediction():
+    class Two(ColumnLoss):
+        def n_raw(self, n_columns):
+            return 2
+
+        def row_loss(self, raw, y):
+            return (raw[..., 0] - y[..., 0]).square()
+
+    net = make_net(loss={"area": Two()}).fit(X, Y)
+    with refused("must return one value per column, 1 in all. Got 2"):
+        net.predict(X)
+
+
+def test_what_is_no_dataclass_can_not_be_registered_nor_have_parameters():
+    class Bare(ColumnLoss):
+        def row_loss(self, raw, y):
+            return (raw - y).square().squeeze(-1)
+
+    @dataclass(frozen=True)
+    class NoDefault(Bare):
+        scale: float
+
+    with refused("put @dataclass(frozen=True) above it", TypeError):
+        register_loss("bare", Bare)
+    with refused("must have a default for each field. Got none for scale.", TypeError):
+        register_loss("no_default", NoDefault)
+    with refused("put @dataclass(frozen=True) above the class Bare", TypeError):
+        make_net(loss={"area": Bare()}, loss__area__scale=2.0).fit(X, Y)
+
+
+def test_weights_by_column_are_a_frame_in_the_order_of_y():
+    weights = pd.DataFrame(np.arange(1.0, 61.0).reshape(20, 3), columns=Y.columns)
+    make_net().fit(X, Y, sample_weight=weights)
+    with refused(
+        "The 'sample_weight' parameter must be an array, or a data frame with the columns of y in their order"
+    ):
+        make_net().fit(X, Y, sample_weight=weights[["area", "distance", "angle"]])
+    with refused("Got dict of 'area'."):
+        make_net().fit(X, Y, sample_weight={"area": weights["area"]})
+
+
+@pytest.mark.parametrize(("given", "meant"), [("los__area", "loss__area"), ("loss_weight__area", "loss_weights__area")])
+def test_a_mistyped_prefix_is_led_to_the_right_one(given, meant):
+    with refused(f"Did you mean '{meant}'?"):
+        make_net(**{given: "huber"}).fit(X, Y)

@@ -69,7 +69,7 @@ class Family:
         """
         raw, y = self._raw(raw), self._per_term(self._take_columns(y))
         if self.loss.takes_any_batch:
-            return self.loss.row_loss(raw, y)
+            return self._checked(self.loss.row_loss(raw, y), raw)
         if present is None:
             values = self.loss.row_loss(raw, y)
         else:
@@ -85,6 +85,23 @@ class Family:
             values = raw.new_zeros(len(raw)).index_put((rows,), values)
         return values.unsqueeze(1)
 
+    def _checked(self, values: Tensor, raw: Tensor) -> Tensor:
+        """Return the values of `row_loss`, or say what is wrong with them: the loss may be a user's own."""
+        expected = raw.shape[:-1]
+        if not isinstance(values, Tensor) or values.shape != expected:
+            came = f"shape {tuple(values.shape)}" if isinstance(values, Tensor) else type(values).__name__
+            raise ValueError(
+                f"row_loss of the loss {self.loss!r} must return one value per row and term: from raw outputs of shape "
+                f"{tuple(raw.shape)} a tensor of shape {tuple(expected)}. Got {came} instead; reduce the last "
+                "dimension only, with squeeze(-1), sum(-1) or [..., 0]."
+            )
+        if raw.requires_grad and not values.requires_grad:
+            raise ValueError(
+                f"row_loss of the loss {self.loss!r} must be computed from the raw outputs by torch's operations. Got "
+                "values without a gradient; leave out detach(), item() and NumPy."
+            )
+        return values
+
     def all_of(self, present: Tensor) -> Tensor:
         """Return whether all columns of a term are present, from (n_rows, n_columns) to (n_rows, n_terms)."""
         return self._take_columns(present).unflatten(1, (self._n_terms, -1)).all(-1)
@@ -97,7 +114,13 @@ class Family:
 
     def predict(self, raw: Tensor) -> Tensor:
         """Read predictions, shape (n_rows, n_columns of the family)."""
-        return self.loss.predict(self._raw(raw)).flatten(1)
+        values = self.loss.predict(self._raw(raw)).flatten(1)
+        if values.shape[1] != len(self.columns):
+            raise ValueError(
+                f"predict of the loss {self.loss!r} must return one value per column, {len(self.columns)} in all. Got "
+                f"{values.shape[1]}; a loss whose raw outputs are not its prediction needs a predict of its own."
+            )
+        return values
 
     def std(self, raw: Tensor) -> Tensor:
         """Read standard deviations, shape (n_rows, n_columns of the family)."""

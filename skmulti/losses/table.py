@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 from typing import Any
 
@@ -129,7 +130,7 @@ def register_loss(name: str, loss: type[ColumnLoss]) -> type[ColumnLoss]:
     ValueError
         If another loss has this name.
     TypeError
-        If `loss` is no subclass of ColumnLoss.
+        If `loss` is no subclass of ColumnLoss, no dataclass, or has a field without a default.
 
     Examples
     --------
@@ -145,6 +146,13 @@ def register_loss(name: str, loss: type[ColumnLoss]) -> type[ColumnLoss]:
     """
     if not (isinstance(loss, type) and issubclass(loss, ColumnLoss)):
         raise TypeError(f"The 'loss' parameter must be a subclass of ColumnLoss. Got {loss!r} instead.")
+    if not dataclasses.is_dataclass(loss):
+        raise TypeError(
+            f"The 'loss' parameter must be a dataclass. Got {loss!r}; put @dataclass(frozen=True) above it."
+        )
+    bare = [f.name for f in dataclasses.fields(loss) if f.default is f.default_factory is dataclasses.MISSING]
+    if bare:
+        raise TypeError(f"The 'loss' parameter must have a default for each field. Got none for {', '.join(bare)}.")
     if name in ALIASES or COLUMN_LOSSES.get(name, loss).__qualname__ != loss.__qualname__:
         raise ValueError(f"The 'name' parameter must be a name that no other loss has. Got {name!r}.")
     COLUMN_LOSSES[name] = loss

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from scipy import sparse
-from sklearn.utils.validation import check_array, check_consistent_length, validate_data
+from sklearn.utils.validation import check_array, validate_data
 
 
 @dataclass(frozen=True)
@@ -162,11 +162,6 @@ def check_inputs(estimator: Any, X: Any, *, reset: bool, parameter: str = "X", m
         _refuse_other_shape(estimator, X_checked.shape, parameter)
     _refuse_non_finite(X_checked, getattr(estimator, "feature_names_in_", None), parameter)
     return X_checked
-
-
-def check_same_length(X: Any, y: Any) -> None:
-    """Raise ValueError unless X and y have the same number of rows."""
-    check_consistent_length(X, y)
 
 
 def _to_numbers(values: Any, parameter: str) -> Any:

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.utils._param_validation import validate_parameter_constraints
+from sklearn.utils.validation import check_consistent_length
 from torch import nn
 from torch.nn.parameter import is_lazy
 
-from skmulti._validation import Targets, check_inputs, check_same_length, check_sample_weight, check_targets
+from skmulti._validation import Targets, check_inputs, check_sample_weight, check_targets
 from skmulti.columns import Columns, resolve_groups
 from skmulti.losses import MixedLoss
 from skmulti.reading import ReadingNet
@@ -142,7 +143,7 @@ class BuildingNet(ReadingNet):
             raise ValueError(f"This {type(self).__name__} estimator requires y to be passed, but the target y is None.")
         targets = check_targets(y, missing=self.missing_targets == "mask")
         inputs = check_inputs(self, X, reset=True, min_samples=2)
-        check_same_length(inputs, targets.values)
+        check_consistent_length(inputs, targets.values)
         self.input_shape_ = inputs.shape[1:]
         self.target_names_ = np.array(targets.names, dtype=object)
         self.n_outputs_ = len(targets.names)
@@ -152,6 +153,7 @@ class BuildingNet(ReadingNet):
         rows = Rows(inputs, targets.values, weights).that_count()
         holdout = self._check_holdout(*validation)
         self.terms_ = self._resolve_terms(rows)
+        self._refuse_holdout(holdout)
         self.target_scaler_ = TargetScaler.fit(
             rows.y, self.terms_, standardize=self.scale_targets, sample_weight=rows.sample_weight
         )
@@ -182,6 +184,7 @@ class BuildingNet(ReadingNet):
                 "others; use fit with warm_start=False."
             )
         self.terms_ = terms
+        self._refuse_holdout(holdout)
         self.target_scaler_ = self.target_scaler_.thaw(rows.y)
         self._note_missing(rows, holdout)
         self.initialize_criterion()
@@ -197,15 +200,21 @@ class BuildingNet(ReadingNet):
             if rows.sample_weight is not None and rows.sample_weight.shape[1] > 1:
                 complete &= (rows.sample_weight[:, columns] > 0).any(axis=1)
             fill[columns] = rows.y[np.argmax(complete)][columns] if complete.any() else np.nan
-            if holdout is not None:
-                held_out = holdout.y[:, columns]
-                held_out = held_out[~np.isnan(held_out).any(axis=1)]
-                if len(held_out):
-                    # Called for what it refuses: the loss has learned from the training rows already.
-                    term.loss.fitted_to(held_out, tuple(f"{self.target_names_[i]} of y_val" for i in columns))
         values = self.target_scaler_.transform(torch.as_tensor(fill)).tolist()
         # A later call of partial_fit may have no row of a term: what stood in before still does.
         self._fill = [self._fill[i] if np.isnan(value) else value for i, value in enumerate(values)]
+
+    def _refuse_holdout(self, holdout: Rows | None) -> None:
+        """Let each loss refuse validation targets, as it does training targets."""
+        if holdout is None:
+            return
+        for term in self.terms_:
+            columns = list(term.columns)
+            held_out = holdout.y[:, columns]
+            held_out = held_out[~np.isnan(held_out).any(axis=1)]
+            if len(held_out):
+                # Called for what it refuses: the loss has learned from the training rows already.
+                term.loss.fitted_to(held_out, tuple(f"{self.target_names_[i]} of y_val" for i in columns))
 
     def _refuse_empty_columns(self, targets: Targets) -> None:
         empty = [name for name, none in zip(targets.names, np.isnan(targets.values).all(axis=0), strict=True) if none]
@@ -226,7 +235,7 @@ class BuildingNet(ReadingNet):
         """Check rows against those of the first fit; the suffix belongs to the names of the arguments."""
         targets = self._check_targets(y, parameter=f"y{suffix}", missing=self.missing_targets == "mask")
         inputs = check_inputs(self, X, reset=False, parameter=f"X{suffix}")
-        check_same_length(inputs, targets.values)
+        check_consistent_length(inputs, targets.values)
         names = tuple(self.target_names_)
         weights = check_sample_weight(sample_weight, len(inputs), names, parameter=f"sample_weight{suffix}")
         return Rows(inputs, targets.values, weights).that_count()

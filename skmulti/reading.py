@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from skorch.utils import is_dataset
 from torch import Tensor
 
-from skmulti._validation import check_inputs, check_same_length, check_sample_weight
+from skmulti._validation import check_inputs, check_sample_weight
 from skmulti.columns import Columns
 from skmulti.losses import MixedLoss, Term
 from skmulti.scaling import TargetScaler
@@ -160,7 +160,7 @@ class ReadingNet(TrainingNet):
         self._families_that_say("log_likelihood", wanted)
         targets = self._check_targets(y, parameter="y", missing=True)
         raw = self._raw(X)
-        check_same_length(raw, targets.values)
+        check_consistent_length(raw, targets.values)
         asked = [i for i, term in enumerate(self.terms_) if set(term.columns) & set(wanted)]
         y_scaled = self.target_scaler_.transform(torch.as_tensor(targets.values))
         values = self._reader.log_likelihoods(raw, y_scaled, asked).double().numpy()
@@ -194,7 +194,7 @@ class ReadingNet(TrainingNet):
         check_is_fitted(self)
         targets = self._check_targets(y, parameter="y", missing=True)
         y_pred = self.predict(X).reshape(-1, len(self.target_names_))
-        check_same_length(y_pred, targets.values)
+        check_consistent_length(y_pred, targets.values)
         weights = check_sample_weight(sample_weight, len(y_pred), targets.names)
         loss_of = {i: term.loss for term in self.terms_ for i in term.columns}
         scores = []
@@ -223,7 +223,7 @@ class ReadingNet(TrainingNet):
         check_is_fitted(self)
         targets = self._check_targets(y, parameter="y", missing=True)
         y_pred = self.predict(X).reshape(-1, len(self.target_names_))
-        check_same_length(y_pred, targets.values)
+        check_consistent_length(y_pred, targets.values)
         difference = np.empty_like(y_pred)
         for term in self.terms_:
             columns = list(term.columns)

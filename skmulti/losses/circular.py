@@ -7,7 +7,7 @@ import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -25,6 +25,11 @@ class DirectionLoss(ColumnLoss):
     target_scaling = None
     period: float
     low: float | None
+    _name: ClassVar[str]
+
+    def __post_init__(self) -> None:
+        check_positive("period", self.period, loss=self._name)
+        check_finite_or_none("low", self.low, loss=self._name)
 
     def n_raw(self, n_columns: int) -> int:
         """Return 2: the coordinates of a point."""
@@ -119,9 +124,7 @@ class Circular(DirectionLoss):
     period: float = 360.0
     low: float | None = None
 
-    def __post_init__(self) -> None:
-        check_positive("period", self.period, loss="circular")
-        check_finite_or_none("low", self.low, loss="circular")
+    _name = "circular"
 
     def row_loss(self, raw: Tensor, y: Tensor) -> Tensor:
         """Return the squared distance to the target's point on the unit circle."""
@@ -172,9 +175,7 @@ class VonMisesNLL(DirectionLoss):
     period: float = 360.0
     low: float | None = None
 
-    def __post_init__(self) -> None:
-        check_positive("period", self.period, loss="von_mises_nll")
-        check_finite_or_none("low", self.low, loss="von_mises_nll")
+    _name = "von_mises_nll"
 
     def row_loss(self, raw: Tensor, y: Tensor) -> Tensor:
         """Return the negative log likelihood of each row."""

@@ -104,13 +104,13 @@ class Family:
 
     def all_of(self, present: Tensor) -> Tensor:
         """Return whether all columns of a term are present, from (n_rows, n_columns) to (n_rows, n_terms)."""
-        return self._take_columns(present).unflatten(1, (self._n_terms, -1)).all(-1)
+        return self._part(self._take_columns(present)).all(-1)
 
     def mean_of(self, weight: Tensor) -> Tensor:
         """Return the mean over each term's columns, from (n_rows, n_columns or 1) to (n_rows, n_terms or 1)."""
         if weight.shape[1] == 1:
             return weight
-        return self._take_columns(weight).unflatten(1, (self._n_terms, -1)).mean(-1)
+        return self._part(self._take_columns(weight)).mean(-1)
 
     def predict(self, raw: Tensor) -> Tensor:
         """Read predictions, shape (n_rows, n_columns of the family)."""
@@ -140,9 +140,11 @@ class Family:
         return self._per_term(self._take_raw(raw))
 
     def _per_term(self, values: Tensor) -> Tensor:
-        """Give each term its own place: (n_rows, n_terms * k) becomes (n_rows, n_terms, k)."""
-        if not self.loss.takes_any_batch:
-            return values
+        """Give each term its own place, unless the loss wants two dimensions."""
+        return self._part(values) if self.loss.takes_any_batch else values
+
+    def _part(self, values: Tensor) -> Tensor:
+        """Part columns among the terms: (n_rows, n_terms * k) becomes (n_rows, n_terms, k)."""
         # Much cheaper than unflatten, and this is done for every batch.
         width = values.shape[1] // self._n_terms
         return values.unsqueeze(-1) if width == 1 else values.reshape(len(values), self._n_terms, width)

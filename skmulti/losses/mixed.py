@@ -166,7 +166,8 @@ class MixedLoss(nn.Module):
 
     def _present(self, y: Tensor) -> Tensor:
         """Return whether each row has all targets of each term, shape (n_rows, n_terms)."""
-        return self._collect([family.all_of(~y.isnan()) for family in self.families])
+        given = ~y.isnan()
+        return self._collect([family.all_of(given) for family in self.families])
 
     def _term_weights(self, sample_weight: Tensor | None) -> Tensor | None:
         """Return the weight of each row in each term, shape (n_rows, n_terms) or (n_rows, 1)."""

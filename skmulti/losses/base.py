@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 import numpy as np
+import torch
 from sklearn.metrics import r2_score
 from torch import Tensor
 
@@ -100,6 +101,29 @@ class ColumnLoss(ABC):
             One value per row.
         """
 
+    def raw_gradient(self, raw: Tensor, y: Tensor) -> Tensor:
+        """Return the derivative of each row's loss with respect to its raw outputs.
+
+        A loss whose derivative is a short formula writes it out and trains faster; for all others autograd finds
+        it from `row_loss`.
+
+        Parameters
+        ----------
+        raw : Tensor of shape (..., n_raw)
+            Raw outputs of the network.
+        y : Tensor of shape (..., n_columns)
+            Targets, standardised as `target_scaling` says.
+
+        Returns
+        -------
+        gradient : Tensor of shape (..., n_raw)
+            A new tensor, which the caller may change.
+        """
+        with torch.enable_grad():
+            leaf = raw.detach().requires_grad_()
+            (gradient,) = torch.autograd.grad(self.row_loss(leaf, y).sum(), leaf)
+        return gradient
+
     def predict(self, raw: Tensor) -> Tensor:
         """Read the prediction from raw outputs.
 
@@ -139,5 +163,5 @@ class ColumnLoss(ABC):
 
     @classmethod
     def says(cls, what: str) -> bool:
-        """Return whether this loss has "std", "quantiles" or "log_likelihood"."""
+        """Return whether this loss has a "std", "quantiles", "log_likelihood" or "raw_gradient" of its own."""
         return getattr(cls, what) is not getattr(ColumnLoss, what)

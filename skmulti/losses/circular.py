@@ -130,6 +130,10 @@ class Circular(DirectionLoss):
         """Return the squared distance to the target's point on the unit circle."""
         return (raw - self.unit_circle(y)).square().sum(-1)
 
+    def raw_gradient(self, raw: Tensor, y: Tensor) -> Tensor:
+        """Return twice the way from the target's point to the raw one."""
+        return (raw - self.unit_circle(y)).mul_(2.0)
+
 
 @dataclass(frozen=True)
 class VonMisesNLL(DirectionLoss):

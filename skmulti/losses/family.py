@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from skmulti.losses.base import ColumnLoss
@@ -58,9 +59,11 @@ class Family:
         members = [terms[i] for i in indices]
         self.loss = members[0].loss
         self.columns = [column for term in members for column in term.columns]
+        self.raw = [position for term in members for position in term.raw]
         self._n_terms = len(members)
         self._take_columns = selection(self.columns)
-        self._take_raw = selection([position for term in members for position in term.raw])
+        self._take_raw = selection(self.raw)
+        self._writes_gradient = _writes_gradient(type(self.loss))
 
     def row_losses(self, raw: Tensor, y: Tensor, present: Tensor | None = None, *, weighted: bool = False) -> Tensor:
         """Return the loss of each row and term, shape (n_rows, n_terms).
@@ -84,6 +87,25 @@ class Family:
         if present is not None:
             values = raw.new_zeros(len(raw)).index_put((rows,), values)
         return values.unsqueeze(1)
+
+    def raw_gradients(self, raw: Tensor, y: Tensor) -> Tensor:
+        """Return the derivative of each row's losses by the family's raw outputs, shape (n_rows, n_raw of the family).
+
+        For losses whose rows do not depend on one another: those that take any batch.
+        """
+        if self._writes_gradient:
+            own, targets = self._raw(raw), self._per_term(self._take_columns(y))
+            gradient = self.loss.raw_gradient(own, targets)
+            if gradient.shape != own.shape:
+                raise ValueError(
+                    f"raw_gradient of the loss {self.loss!r} must return a gradient of the raw outputs' shape, "
+                    f"{tuple(own.shape)}. Got {tuple(gradient.shape)} instead."
+                )
+            return gradient.flatten(1)
+        with torch.enable_grad():
+            leaf = raw.detach().requires_grad_()
+            (gradient,) = torch.autograd.grad(self.row_losses(leaf, y).sum(), leaf)
+        return self._take_raw(gradient)
 
     def _checked(self, values: Tensor, raw: Tensor) -> Tensor:
         """Return the values of `row_loss`, or say what is wrong with them: the loss may be a user's own."""
@@ -150,6 +172,12 @@ class Family:
         return values.unsqueeze(-1) if width == 1 else values.reshape(len(values), self._n_terms, width)
 
 
+def _writes_gradient(loss: type[ColumnLoss]) -> bool:
+    """Return whether a class has a `raw_gradient` of its own, and no newer `row_loss` than that."""
+    newest = next(cls for cls in loss.__mro__ if {"row_loss", "raw_gradient"} & set(vars(cls)))
+    return loss.says("raw_gradient") and "raw_gradient" in vars(newest)
+
+
 def families(terms: Sequence[Term]) -> list[Family]:
     """Return the families of a table, in the order of their first terms."""
     groups: list[list[int]] = []
@@ -166,10 +194,11 @@ def families(terms: Sequence[Term]) -> list[Family]:
 
 
 def selection(positions: list[int]) -> Callable[[Tensor], Tensor]:
-    """Return a function that takes columns by position: a view where they stand side by side."""
+    """Return a function that takes columns by position: a view where they stand at equal distances."""
     start, stop = positions[0], positions[-1] + 1
-    if positions == list(range(start, stop)):
-        return _Slice(start, stop)
+    step = positions[1] - start if len(positions) > 1 else 1
+    if step > 0 and positions == list(range(start, stop, step)):
+        return _Slice(start, stop, step)
     return _Gather(positions)
 
 
@@ -177,16 +206,20 @@ def selection(positions: list[int]) -> Callable[[Tensor], Tensor]:
 class _Slice:
     start: int
     stop: int
+    step: int
 
     def __call__(self, values: Tensor) -> Tensor:
-        if self.start == 0 and self.stop == values.shape[1]:
+        if self.start == 0 and self.step == 1 and self.stop == values.shape[1]:
             return values
-        return values[:, self.start : self.stop]
+        return values[:, self.start : self.stop : self.step]
 
 
-@dataclass(frozen=True)
 class _Gather:
-    positions: list[int]
+    def __init__(self, positions: list[int]) -> None:
+        self.index = torch.tensor(positions)
+        self._on: dict[torch.device, Tensor] = {self.index.device: self.index}
 
     def __call__(self, values: Tensor) -> Tensor:
-        return values[:, self.positions]
+        if values.device not in self._on:
+            self._on[values.device] = self.index.to(values.device)
+        return values.index_select(1, self._on[values.device])

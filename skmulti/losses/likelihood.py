@@ -109,6 +109,14 @@ class GaussianNLL(LocationScaleLoss):
         loss = -self.log_likelihood(raw, y)
         return loss * spread(raw[..., 1]).detach() ** (2 * self.beta) if self.beta else loss
 
+    def raw_gradient(self, raw: Tensor, y: Tensor) -> Tensor:
+        """Return the derivatives by the mean, ``-d / s**2``, and by the spread's raw output."""
+        s = spread(raw[..., 1])
+        d = (y[..., 0] - raw[..., 0]) / s
+        by_mean, by_spread = -d / s, (1 - d.square()) / s * torch.sigmoid(raw[..., 1] + _SHIFT)
+        gradient = torch.stack([by_mean, by_spread], dim=-1)
+        return gradient * (s ** (2 * self.beta)).unsqueeze(-1) if self.beta else gradient
+
     def log_likelihood(self, raw: Tensor, y: Tensor) -> Tensor:
         """Return the logarithm of the density."""
         s = spread(raw[..., 1])

@@ -44,6 +44,7 @@ class MixedLoss(nn.Module):
     """
 
     weights: Tensor
+    weights_of_raw: Tensor
     fill: Tensor | None
 
     def __init__(self, terms: Sequence[Term], fill: Sequence[float] | None = None) -> None:
@@ -57,6 +58,11 @@ class MixedLoss(nn.Module):
         order = [i for family in self.families for i in family.indices]
         self._term_of_column = [i for _, i in sorted((c, i) for i, term in enumerate(terms) for c in term.columns)]
         self._in_order = selection([order.index(i) for i in range(len(order))])
+        raw_order = [position for family in self.families for position in family.raw]
+        self._raw_in_order = selection([raw_order.index(i) for i in range(len(raw_order))])
+        weight_of = {position: term.weight for term in terms for position in term.raw}
+        by_raw = torch.tensor([weight_of[i] for i in range(self.n_raw)], dtype=torch.get_default_dtype())
+        self.register_buffer("weights_of_raw", by_raw, persistent=False)
 
     def forward(self, raw: Tensor, y: Tensor, sample_weight: Tensor | None = None) -> Tensor:
         """Return the total loss.
@@ -119,6 +125,31 @@ class MixedLoss(nn.Module):
         seen = weight.sum(0).expand(len(self.terms))
         sums = (self.row_losses(raw, y, weighted=sample_weight is not None) * weight).sum(0)
         return torch.where(seen > 0, sums / torch.where(seen > 0, seen, 1), 0), seen
+
+    @property
+    def rows_stand_alone(self) -> bool:
+        """Return whether the total is a mean over rows that all weigh one and do not depend on one another."""
+        return self.fill is None and all(family.loss.takes_any_batch for family in self.families)
+
+    def raw_gradient(self, raw: Tensor, y: Tensor) -> Tensor:
+        """Return the gradient of the total by the raw outputs, without a graph; for rows that stand alone.
+
+        Parameters
+        ----------
+        raw, y
+            As in `forward`.
+
+        Returns
+        -------
+        gradient : Tensor of shape (n_rows, n_raw)
+            The derivative of `forward`, up to rounding.
+        """
+        self._check_shapes(raw, y)
+        if len(self.families) == 1:
+            gradient = self._raw_in_order(self.families[0].raw_gradients(raw, y))
+        else:
+            gradient = self._raw_in_order(torch.cat([family.raw_gradients(raw, y) for family in self.families], dim=1))
+        return gradient * (self.weights_of_raw / len(raw)).to(gradient.dtype)
 
     def row_losses(self, raw: Tensor, y: Tensor, *, weighted: bool = False) -> Tensor:
         """Return the loss of each row and term, not weighted, shape (n_rows, n_terms).

@@ -40,6 +40,10 @@ class SquaredError(ColumnLoss):
         """Return the squared error of each row."""
         return (raw - y).square().squeeze(-1)
 
+    def raw_gradient(self, raw: Tensor, y: Tensor) -> Tensor:
+        """Return ``2 (p - y)``."""
+        return (raw - y).mul_(2.0)
+
 
 @dataclass(frozen=True)
 class AbsoluteError(ColumnLoss):
@@ -68,6 +72,10 @@ class AbsoluteError(ColumnLoss):
     def row_loss(self, raw: Tensor, y: Tensor) -> Tensor:
         """Return the absolute error of each row."""
         return (raw - y).abs().squeeze(-1)
+
+    def raw_gradient(self, raw: Tensor, y: Tensor) -> Tensor:
+        """Return the sign of ``p - y``, 0 where they are equal."""
+        return (raw - y).sign_()
 
 
 @dataclass(frozen=True)
@@ -115,6 +123,10 @@ class Huber(ColumnLoss):
     def row_loss(self, raw: Tensor, y: Tensor) -> Tensor:
         """Return Huber's loss of each row."""
         return F.huber_loss(raw, y, reduction="none", delta=self.delta).squeeze(-1)
+
+    def raw_gradient(self, raw: Tensor, y: Tensor) -> Tensor:
+        """Return ``p - y``, cut off at `delta`."""
+        return (raw - y).clamp_(-self.delta, self.delta)
 
 
 @dataclass(frozen=True)
@@ -164,6 +176,10 @@ class SmoothL1(ColumnLoss):
         """Return the smooth L1 loss of each row."""
         return F.smooth_l1_loss(raw, y, reduction="none", beta=self.beta).squeeze(-1)
 
+    def raw_gradient(self, raw: Tensor, y: Tensor) -> Tensor:
+        """Return ``(p - y) / beta``, cut off at 1."""
+        return (raw - y).div_(self.beta).clamp_(-1.0, 1.0)
+
 
 @dataclass(frozen=True)
 class LogCosh(ColumnLoss):
@@ -200,6 +216,10 @@ class LogCosh(ColumnLoss):
         near = torch.log1p(2 * torch.sinh(d.clamp(-1.0, 1.0) / 2).square())
         value = torch.where(far < 1.0, near, far + F.softplus(-2 * far) - _LOG_2)
         return value.squeeze(-1)
+
+    def raw_gradient(self, raw: Tensor, y: Tensor) -> Tensor:
+        """Return ``tanh(p - y)``."""
+        return (raw - y).tanh_()
 
 
 _LOG_2 = 0.6931471805599453

@@ -169,6 +169,10 @@ class Poisson(Deviance):
     power = 1.0
     _name = "poisson"
 
+    def raw_gradient(self, raw: Tensor, y: Tensor) -> Tensor:
+        """Return prediction minus target, in units of the mean."""
+        return raw.clamp(max=_LARGEST).exp_().sub_(y / (self.mean or 1.0))
+
     def std(self, raw: Tensor) -> Tensor:
         """Return the standard deviation, the square root of the mean."""
         return self.predict(raw).sqrt()

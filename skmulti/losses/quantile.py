@@ -83,6 +83,12 @@ class Quantile(ColumnLoss):
         d = y - self._read(raw)
         return torch.maximum(level * d, (level - 1) * d).mean(-1)
 
+    def raw_gradient(self, raw: Tensor, y: Tensor) -> Tensor:
+        """Return ``-level`` below the target, ``1 - level`` above and their mean on it; of several levels by autograd."""
+        if len(self.levels) > 1:
+            return super().raw_gradient(raw, y)
+        return (raw - y).sign_().add_(1 - 2 * self.levels[0]).mul_(0.5)
+
     def predict(self, raw: Tensor) -> Tensor:
         """Return the median, or the level nearest to it."""
         low, high = self.levels[0], self.levels[-1]
@@ -164,3 +170,8 @@ class Expectile(ColumnLoss):
         d = y - raw
         # Not where() of two numbers, which would be of torch's default dtype whatever the targets are.
         return torch.where(d >= 0, self.level * d.square(), (1 - self.level) * d.square()).squeeze(-1)
+
+    def raw_gradient(self, raw: Tensor, y: Tensor) -> Tensor:
+        """Return ``2 level (p - y)`` below the target, ``2 (1 - level) (p - y)`` above."""
+        d = raw - y
+        return torch.where(d > 0, (2 * (1 - self.level)) * d, (2 * self.level) * d)

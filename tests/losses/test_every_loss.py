@@ -39,6 +39,46 @@ def test_no_two_losses_are_equal_by_default():
 
 
 @each_example
+def test_a_gradient_that_is_written_out_is_that_of_autograd(example):
+    loss = example.fitted()
+    raw, y = batch([example], 200)
+    for scale in (1.0, 30.0):
+        _, expected = value_and_gradient(loss, scale * raw, y)
+        assert_close(loss.raw_gradient(scale * raw, y), expected, rtol=1e-10, atol=1e-10)
+    if loss.n_raw(1) == 1 and example.n_columns == 1:
+        # On the kink of the absolute error and its kin both take the same side.
+        _, expected = value_and_gradient(loss, y.clone(), y)
+        assert_close(loss.raw_gradient(y, y), expected, rtol=1e-10, atol=1e-10)
+
+
+@each_example
+def test_the_gradient_of_a_table_is_that_of_its_total(example):
+    terms = [
+        Term("a", example.fitted(), tuple(range(1, example.n_columns + 1)), tuple(range(2, example.n_raw + 2)), 3.0),
+        Term("b", COLUMN_LOSSES["squared_error"](), (0,), (0,), 0.5),
+        Term("c", COLUMN_LOSSES["squared_error"](), (example.n_columns + 1,), (1,), 2.0),
+    ]
+    mixed = MixedLoss(terms)
+    raw, y = batch([example], 20)
+    others = torch.randn(20, 4, dtype=raw.dtype, generator=torch.Generator().manual_seed(0))
+    raw = torch.cat([others[:, :2], raw], dim=1)
+    y = torch.cat([others[:, 2:3], y, others[:, 3:]], dim=1)
+    leaf = raw.clone().requires_grad_()
+    mixed(leaf, y).backward()
+    assert_close(mixed.raw_gradient(raw, y), leaf.grad, rtol=1e-6, atol=1e-7)
+
+
+def test_a_gradient_of_the_parent_is_not_used_for_a_loss_of_ones_own():
+    @dataclasses.dataclass(frozen=True)
+    class Doubled(type(COLUMN_LOSSES["squared_error"]())):
+        def row_loss(self, raw, y):
+            return 2 * super().row_loss(raw, y)
+
+    raw, y = torch.tensor([[1.0]]), torch.tensor([[3.0]])
+    assert MixedLoss([Term("a", Doubled(), (0,), (0,))]).raw_gradient(raw, y) == -8
+
+
+@each_example
 def test_leading_dimensions_make_no_difference(example):
     loss = example.fitted()
     assert loss.takes_any_batch

@@ -83,6 +83,10 @@ class MultiOutputNetRegressor(BuildingNet):
         The number of torch's threads on the CPU while the net trains and predicts; that of the process is put back
         afterwards. "auto" takes one for small work, whose threads would only wait for one another, and up to all
         that torch has for large work.
+    training_loop : {"auto", "skorch"}, default="auto"
+        "auto" trains on tensors, several times faster than batch by batch, unless a callback or an override wants
+        to know of batches; the numbers are the same, and ``history_`` has no record per batch then. "skorch" always
+        takes skorch's own loop. `training_loop_` says which ran, and why.
     callbacks : list of skorch callbacks, default=None
         Learning-rate schedules, checkpoints, scores per epoch and so on; see `skorch.callbacks`.
     train_split : callable, default=None
@@ -123,6 +127,8 @@ class MultiOutputNetRegressor(BuildingNet):
         The shape of one row of X.
     n_iter_ : int
         The number of epochs in the history.
+    training_loop_ : skmulti.training.TrainingLoop
+        Which loop trained in the last epoch, how it made its steps, and why skorch's did if it did.
 
     Raises
     ------
@@ -164,6 +170,7 @@ class MultiOutputNetRegressor(BuildingNet):
         "compile": ["boolean"],
         "random_state": ["random_state"],
         "n_threads": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "training_loop": [StrOptions({"auto", "skorch"})],
         "callbacks": [list, None, StrOptions({"disable"})],
         "train_split": [callable, None],
         "optimizer": [callable],
@@ -196,6 +203,7 @@ class MultiOutputNetRegressor(BuildingNet):
         verbose: int = 0,
         device: Any = "cpu",
         n_threads: Any = "auto",
+        training_loop: str = "auto",
         callbacks: Any = None,
         train_split: Any = None,
         iterator_train: Any = TensorLoader,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -46,6 +47,7 @@ class MixedLoss(nn.Module):
     weights: Tensor
     weights_of_raw: Tensor
     fill: Tensor | None
+    _last_shares: tuple[Any, Tensor] | None = None
 
     def __init__(self, terms: Sequence[Term], fill: Sequence[float] | None = None) -> None:
         super().__init__()
@@ -149,7 +151,7 @@ class MixedLoss(nn.Module):
             gradient = self._raw_in_order(self.families[0].raw_gradients(raw, y))
         else:
             gradient = self._raw_in_order(torch.cat([family.raw_gradients(raw, y) for family in self.families], dim=1))
-        return gradient * (self.weights_of_raw / len(raw)).to(gradient.dtype)
+        return gradient.mul_(self._shares(raw.shape[0], gradient.dtype))
 
     def row_losses(self, raw: Tensor, y: Tensor, *, weighted: bool = False) -> Tensor:
         """Return the loss of each row and term, not weighted, shape (n_rows, n_terms).
@@ -190,6 +192,13 @@ class MixedLoss(nn.Module):
         for family in self.families:
             y_pred[:, family.columns] = family.predict(raw).double()
         return y_pred
+
+    def _shares(self, n_rows: int, dtype: torch.dtype) -> Tensor:
+        """Return what a row's loss counts in the total, for each raw output: all batches but the last are alike."""
+        key = (n_rows, dtype, self.weights_of_raw.device)
+        if self._last_shares is None or self._last_shares[0] != key:
+            self._last_shares = (key, (self.weights_of_raw / n_rows).to(dtype))
+        return self._last_shares[1]
 
     def _collect(self, values: list[Tensor]) -> Tensor:
         """Return the families' values, each of shape (n_rows, its terms), in the order of the terms."""

@@ -84,7 +84,7 @@ class Quantile(ColumnLoss):
         return torch.maximum(level * d, (level - 1) * d).mean(-1)
 
     def raw_gradient(self, raw: Tensor, y: Tensor) -> Tensor:
-        """Return ``-level`` below the target, ``1 - level`` above and their mean on it; of several levels by autograd."""
+        """Return ``-level`` below the target, ``1 - level`` above, their mean on it; autograd's for several levels."""
         if len(self.levels) > 1:
             return super().raw_gradient(raw, y)
         return (raw - y).sign_().add_(1 - 2 * self.levels[0]).mul_(0.5)

@@ -5,5 +5,6 @@ from skmulti.training.loader import TensorLoader
 from skmulti.training.net import TrainingNet
 from skmulti.training.randomness import RandomStreams
 from skmulti.training.rows import Rows
+from skmulti.training.way import TrainingLoop
 
-__all__ = ["RandomStreams", "Rows", "TensorLoader", "TrainingDivergedError", "TrainingNet"]
+__all__ = ["RandomStreams", "Rows", "TensorLoader", "TrainingDivergedError", "TrainingLoop", "TrainingNet"]

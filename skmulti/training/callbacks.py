@@ -32,6 +32,11 @@ class TermLog(PrintLog):
         """Remember the names of the terms."""
         self.names_ = [term.name for term in net.terms_]
 
+    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
+        """Print a line, and make none where nobody sees it."""
+        if net.verbose or self.sink is not print:
+            super().on_epoch_end(net, **kwargs)
+
     def table(self, row: Any) -> str:
         """Return the table of one row of the history."""
         kept = {key: value for key, value in row.items() if not key.startswith(PREFIXES)}

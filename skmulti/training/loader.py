@@ -56,7 +56,7 @@ class TensorLoader:
     @staticmethod
     def can_load(dataset: Any) -> bool:
         """Return whether the rows of ``dataset`` can be gathered by index, with no work of its own per row."""
-        whole: Any = dataset.dataset if isinstance(dataset, Subset) else dataset
+        whole = whole_of(dataset)
         if type(whole) is not Dataset:
             return False
         parts = [*whole.X.values(), whole.y] if isinstance(whole.X, Mapping) else [whole.X, whole.y]
@@ -66,21 +66,34 @@ class TensorLoader:
         n_full, rest = divmod(len(self.dataset), self.batch_size)
         return n_full + (1 if rest and not self.drop_last else 0)
 
-    def __iter__(self) -> Iterator[tuple[Any, Tensor]]:
-        whole: Any = self.dataset
-        rows = None
-        if isinstance(self.dataset, Subset):
-            whole, rows = self.dataset.dataset, torch.as_tensor(np.asarray(self.dataset.indices))
-        X = {key: as_tensor(part) for key, part in whole.X.items()} if isinstance(whole.X, Mapping) else whole.X
-        X = X if isinstance(X, dict) else as_tensor(X)
-        y = torch.zeros(len(whole), 1) if whole.y is None else as_tensor(whole.y)
+    @property
+    def n_rows(self) -> int:
+        """The number of rows of one pass."""
+        return min(len(self.dataset), len(self) * self.batch_size)
+
+    def order(self) -> Tensor | None:
+        """Return the positions of the rows of the next pass in the whole dataset; None where they stand in order."""
+        rows = torch.as_tensor(np.asarray(self.dataset.indices)) if isinstance(self.dataset, Subset) else None
         if self.shuffle:
             order = torch.randperm(len(self.dataset), generator=self.generator)
             rows = order if rows is None else rows[order]
+        return rows
+
+    def __iter__(self) -> Iterator[tuple[Any, Tensor]]:
+        whole = whole_of(self.dataset)
+        X = {key: as_tensor(part) for key, part in whole.X.items()} if isinstance(whole.X, Mapping) else whole.X
+        X = X if isinstance(X, dict) else as_tensor(X)
+        y = torch.zeros(len(whole), 1) if whole.y is None else as_tensor(whole.y)
+        rows = self.order()
         for batch in range(len(self)):
             part: Any = slice(batch * self.batch_size, (batch + 1) * self.batch_size)
             part = part if rows is None else rows[part]
             yield {key: values[part] for key, values in X.items()} if isinstance(X, dict) else X[part], y[part]
+
+
+def whole_of(dataset: Any) -> Any:
+    """Return the dataset that a subset is of, and any other dataset itself."""
+    return dataset.dataset if isinstance(dataset, Subset) else dataset
 
 
 def as_tensor(values: np.ndarray | Tensor) -> Tensor:

@@ -21,9 +21,12 @@ from skmulti._skorch import ContractNet, has_batch_norm
 from skmulti.training.callbacks import LossScoring, TermLog
 from skmulti.training.divergence import LastGood, TrainingDivergedError, divergence_message
 from skmulti.training.loader import TensorLoader
+from skmulti.training.loop import TensorLoop
 from skmulti.training.randomness import RandomStreams
 from skmulti.training.rows import Rows, is_weighted
+from skmulti.training.steps import BatchLosses, check_raw
 from skmulti.training.threads import choose_threads, limited_threads
+from skmulti.training.way import TrainingLoop, why_skorch
 
 # Rows of a batch that nobody learns from: enough to amortise the call, few enough for an image's activations.
 _READING_BATCH = 1024
@@ -45,6 +48,7 @@ class TrainingNet(ContractNet):
     _streams: RandomStreams
     _holdout: Rows | None = None
     _last_good: LastGood | None = None
+    _loop: TensorLoop | None = None
     _batch_terms: tuple[Tensor, Tensor | float] | None = None
     _exact_losses: Mapping[str, float] = MappingProxyType({})
     _first_broken: Mapping[str, float] = MappingProxyType({})
@@ -124,8 +128,7 @@ class TrainingNet(ContractNet):
 
     def get_loss(self, y_pred: Any, y_true: Any, X: Any = None, training: bool = False) -> Tensor:
         """Return the total loss of a batch, whose targets are in the user's units."""
-        if not isinstance(y_pred, Tensor):
-            raise TypeError(f"The module must return one tensor of raw outputs. Got {type(y_pred).__name__} instead.")
+        y_pred = check_raw(y_pred)
         y_true = self.target_scaler_.transform(to_tensor(y_true, device="cpu")).to(y_pred.device)
         weight = to_tensor(X["sample_weight"], device=y_pred.device) if is_weighted(X) else None
         terms, seen = self.criterion_.measure(y_pred, y_true, weight)
@@ -153,22 +156,58 @@ class TrainingNet(ContractNet):
             self._epoch_terms.append(self._batch_terms)
 
     def run_single_epoch(self, iterator: Any, training: bool, prefix: str, step_fn: Any, **fit_params: Any) -> None:
-        """Go through the batches once and record the mean of each term."""
+        """Go through the batches once and record the mean of each term.
+
+        Ours is the loop on tensors; skorch's runs where somebody wants to know of batches.
+        """
+        if iterator is None:
+            return
+        reason = why_skorch(self, TrainingNet, iterator, training=training)
+        if not reason:
+            losses = self._run_on_tensors(iterator, training)
+            self.history.record(f"{prefix}_batch_count", len(losses.terms))
+            self._record_terms(losses, prefix, with_total=True)
+            return
+        if training:
+            self._close_loop()
+            self.training_loop_ = TrainingLoop("skorch", reason=reason)
         self._epoch_terms: list[tuple[Tensor, Tensor | float]] = []
         super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
-        if not self._epoch_terms:
-            return
-        batches, seen = zip(*self._epoch_terms, strict=True)
-        losses = torch.stack(batches).cpu().double()
-        self._remember_first_broken(losses, prefix)
-        every_row_weighs_one = not isinstance(seen[0], Tensor)
-        weights = torch.tensor(seen)[:, None] if every_row_weighs_one else torch.stack(seen).cpu()
-        sums = (losses * weights).sum(0)
+        if self._epoch_terms:
+            self._record_terms(BatchLosses.of(self._epoch_terms), prefix)
+
+    def _run_on_tensors(self, loader: TensorLoader, training: bool) -> BatchLosses:
+        parts = (self.module_, self.criterion_, self.optimizer_, self.target_scaler_)
+        if self._loop is None or not self._loop.is_for(*parts):
+            self._close_loop()
+            self._loop = TensorLoop(*parts, device=self.device)
+        if self.module_.training is not training or not self._loop.is_written:
+            self._set_training(training)
+        if not training:
+            return self._loop.validate(loader)
+        losses = self._loop.train(loader)
+        self.training_loop_ = TrainingLoop("tensor", step=self._loop.step_name, optimizer=self._loop.optimizer_name)
+        return losses
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A checkpoint in the middle of training keeps the parameters, and not what works on them.
+        return {**super().__getstate__(), "_loop": None}
+
+    def _close_loop(self) -> None:
+        if self._loop is not None:
+            self._loop.close()
+            self._loop = None
+
+    def _record_terms(self, losses: BatchLosses, prefix: str, *, with_total: bool = False) -> None:
+        """Record the mean of each term over the rows that it saw, and their weighted sum where nobody else does."""
+        terms, seen = losses.terms.cpu().double(), losses.seen.cpu()
+        self._remember_first_broken(terms, prefix)
         # A term that saw no row has no mean: it is recorded as 0, as it counts in the total.
-        means = torch.where(weights.sum(0) > 0, sums / weights.double().sum(0), 0.0).tolist()
+        weight = seen.double().sum(0)
+        means = torch.where(weight > 0, (terms * seen).sum(0) / weight, 0.0).tolist()
         for term, mean in zip(self.terms_, means, strict=True):
             self.history.record(f"{prefix}_loss__{term.name}", mean)
-        if not every_row_weighs_one:
+        if with_total or losses.are_weighted:
             total = sum(term.weight * mean for term, mean in zip(self.terms_, means, strict=True))
             self._exact_losses = {**self._exact_losses, f"{prefix}_loss": total}
 
@@ -200,6 +239,7 @@ class TrainingNet(ContractNet):
             with self._threads(len(rows.y), training=True), self._streams.active():
                 super().partial_fit(X, y)
         except Exception as error:
+            self._close_loop()
             if self._last_good is not None:
                 self._last_good.restore()
             if isinstance(error, TrainingDivergedError):
@@ -208,8 +248,17 @@ class TrainingNet(ContractNet):
                 self.notify("on_train_end", X=X, y=y)
             raise
         finally:
+            self._close_loop()
             self._drop_unfinished_epoch()
-            for name in ("_holdout", "_last_good", "_batch_terms", "_epoch_terms", "_exact_losses", "_first_broken"):
+            for name in (
+                "_holdout",
+                "_last_good",
+                "_batch_terms",
+                "_epoch_terms",
+                "_exact_losses",
+                "_first_broken",
+                "_loop",
+            ):
                 self.__dict__.pop(name, None)
 
     def _threads(self, n_rows: int, *, training: bool) -> AbstractContextManager[None]:

@@ -1,0 +1,114 @@
+"""The rows of a dataset as tensors where they are needed, in blocks of batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from skorch.dataset import Dataset
+from torch import Tensor
+
+from skmulti.scaling import TargetScaler
+from skmulti.training.loader import TensorLoader, as_tensor, whole_of
+from skmulti.training.rows import is_weighted
+
+Block = tuple[Tensor, Tensor, Tensor | None]
+
+# Inputs that are gathered at once, in bytes: enough to spare a call per batch, few enough to stay near the processor.
+_BLOCK_BYTES = {"cpu": 2**21, "cuda": 2**26}
+_SCALED_AT_ONCE = 2**16
+# What the rows may take of a device's free memory for good: the rest is for the network.
+_SHARE_OF_DEVICE = 0.5
+
+
+class DeviceRows:
+    """Inputs, targets in the network's units and weights, on the device where they fit.
+
+    Parameters
+    ----------
+    dataset : skorch.dataset.Dataset or torch.utils.data.Subset of one
+        The rows; see `can_hold`.
+    scaler : TargetScaler
+        What brings targets into the network's units, once for all epochs.
+    device : torch.device
+        Where the blocks are wanted.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import torch
+    >>> from skorch.dataset import Dataset
+    >>> from skmulti.scaling import TargetScaler
+    >>> from skmulti.training.device_rows import DeviceRows
+    >>> dataset = Dataset(np.arange(6.0).reshape(3, 2), np.zeros((3, 1)))
+    >>> scaler = TargetScaler(center=np.array([1.0]), scale=np.array([2.0]))
+    >>> rows = DeviceRows(dataset, scaler, torch.device("cpu"))
+    >>> [(X.tolist(), y.tolist()) for X, y, _ in rows.blocks(torch.tensor([2, 0]), n_rows=2, batch_size=1)]
+    [([[4.0, 5.0], [0.0, 1.0]], [[-0.5], [-0.5]])]
+    """
+
+    def __init__(self, dataset: Any, scaler: TargetScaler, device: torch.device) -> None:
+        whole: Dataset = whole_of(dataset)
+        weighted = is_weighted(whole.X)
+        self._X = as_tensor(whole.X["X"] if weighted else whole.X)
+        self._y = _scaled(as_tensor(whole.y), scaler)
+        self.weight = as_tensor(whole.X["sample_weight"]) if weighted else None
+        self.input_shape = tuple(self._X.shape[1:])
+        self._device = device
+        if device.type != "cpu":
+            # Targets and weights are small. Inputs move once if there is room, else block by block.
+            self._y = self._y.to(device)
+            self.weight = None if self.weight is None else self.weight.to(device)
+            if self._X.nbytes < _SHARE_OF_DEVICE * _free_bytes(device):
+                self._X = self._X.to(device)
+
+    @staticmethod
+    def can_hold(dataset: Any) -> bool:
+        """Return whether a dataset holds arrays of inputs and targets."""
+        if not TensorLoader.can_load(dataset):
+            return False
+        whole: Dataset = whole_of(dataset)
+        return whole.y is not None and (is_weighted(whole.X) or not isinstance(whole.X, Mapping))
+
+    def blocks(self, order: Tensor | None, n_rows: int, batch_size: int) -> Iterator[Block]:
+        """Go through rows in an order, some whole batches at a time.
+
+        Parameters
+        ----------
+        order : Tensor of shape (at least n_rows,) or None
+            The positions of the rows; None takes them as they stand, without a copy.
+        n_rows : int
+            How many rows to go through.
+        batch_size : int
+            The rows of a batch: each block but the last holds a multiple of it.
+        """
+        row_bytes = max(1, self._X[:1].nbytes)
+        at_once = max(1, _BLOCK_BYTES.get(self._device.type, 2**26) // (row_bytes * batch_size)) * batch_size
+        on_device = None if order is None else order.to(self._device)
+        for start in range(0, n_rows, at_once):
+            stop = min(start + at_once, n_rows)
+            X = self._gathered(self._X, order, on_device, start, stop)
+            y = self._gathered(self._y, order, on_device, start, stop)
+            weight = None if self.weight is None else self._gathered(self.weight, order, on_device, start, stop)
+            yield X, y, weight
+
+    def _gathered(
+        self, values: Tensor, order: Tensor | None, on_device: Tensor | None, start: int, stop: int
+    ) -> Tensor:
+        stays = values.device.type == self._device.type
+        picks = on_device if stays else order
+        part = values[start:stop] if picks is None else values.index_select(0, picks[start:stop])
+        return part if stays else part.pin_memory().to(self._device, non_blocking=True)
+
+
+def _scaled(y: Tensor, scaler: TargetScaler) -> Tensor:
+    """Return targets in the network's units, without a copy of all of them in double precision."""
+    scaled = torch.empty(y.shape, dtype=torch.get_default_dtype())
+    for part, target in zip(y.split(_SCALED_AT_ONCE), scaled.split(_SCALED_AT_ONCE), strict=True):
+        target.copy_(scaler.transform(part))
+    return scaled
+
+
+def _free_bytes(device: torch.device) -> float:
+    return float(torch.cuda.mem_get_info(device)[0]) if device.type == "cuda" else float("inf")

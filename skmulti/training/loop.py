@@ -1,0 +1,119 @@
+"""Epochs on tensors: no call per row, no record and no synchronisation per batch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from skmulti.losses import MixedLoss
+from skmulti.scaling import TargetScaler
+from skmulti.training.device_rows import DeviceRows
+from skmulti.training.flat import FlatOptimizer
+from skmulti.training.loader import TensorLoader
+from skmulti.training.steps import AutogradStep, BatchLosses, WrittenStep, batches, check_raw
+from skmulti.training.written import written_pass
+
+
+class TensorLoop:
+    """Epochs of training and of validation for one network.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        The network.
+    criterion : MixedLoss
+        Its losses.
+    optimizer : torch.optim.Optimizer
+        Its optimizer. Where it can be, it is replaced by a `FlatOptimizer` until `close`.
+    scaler : TargetScaler
+        What brings targets into the network's units.
+    device : str or torch.device
+        Where to compute.
+    """
+
+    def __init__(self, module: Any, criterion: MixedLoss, optimizer: Any, scaler: TargetScaler, device: Any) -> None:
+        self._module, self._criterion, self._optimizer, self._scaler = module, criterion, optimizer, scaler
+        self._device = torch.device("cpu" if device is None else device)
+        self._rows: dict[int, DeviceRows] = {}
+        self._flat = FlatOptimizer(optimizer) if FlatOptimizer.can_hold(optimizer) else None
+        self._step: WrittenStep | AutogradStep | None = None
+
+    def is_for(self, module: Any, criterion: Any, optimizer: Any, scaler: Any) -> bool:
+        """Return whether these are still the parts, and nobody replaced a parameter of the network."""
+        same = (
+            module is self._module
+            and criterion is self._criterion
+            and optimizer is self._optimizer
+            and scaler is self._scaler
+        )
+        return same and (self.flat is None or self.flat.is_current(optimizer))
+
+    @property
+    def flat(self) -> FlatOptimizer | None:
+        """The optimizer on flat vectors, if it is in use."""
+        return self._step.flat if isinstance(self._step, AutogradStep) else self._flat
+
+    @property
+    def step_name(self) -> str:
+        """How the last step was made."""
+        assert self._step is not None
+        return self._step.name
+
+    @property
+    def is_written(self) -> bool:
+        """Return whether steps go past the modules, which then need not know that they learn."""
+        return isinstance(self._step, WrittenStep)
+
+    @property
+    def optimizer_name(self) -> str:
+        """What stepped."""
+        return "own" if self.flat is None else "flat"
+
+    def train(self, loader: TensorLoader) -> BatchLosses:
+        """Go through the batches of a loader once and step after each."""
+        rows = self._rows_of(loader)
+        if self._step is None:
+            self._step = self._choose_step(rows)
+        if self.flat is not None:
+            self.flat.begin_epoch()
+        parts = [
+            self._step.run(X, y, weight, loader.batch_size)
+            for X, y, weight in rows.blocks(loader.order(), loader.n_rows, loader.batch_size)
+        ]
+        if self.flat is not None:
+            self.flat.publish()
+        return BatchLosses.joined(parts)
+
+    @torch.no_grad()
+    def validate(self, loader: TensorLoader) -> BatchLosses:
+        """Go through the batches of a loader once and learn nothing."""
+        rows = self._rows_of(loader)
+        measured: list[tuple[Tensor, Tensor | float]] = []
+        for block in rows.blocks(loader.order(), loader.n_rows, loader.batch_size):
+            for X, y, weight in batches(*block, loader.batch_size):
+                measured.append(self._criterion.measure(check_raw(self._module(X)), y, weight))
+        return BatchLosses.of(measured)
+
+    def numbers(self) -> list[Tensor] | None:
+        """Return vectors that hold all that is trained, or None where each parameter has its own memory."""
+        return None if self.flat is None else self.flat.numbers()
+
+    def close(self) -> None:
+        """Give each parameter its own memory again."""
+        if self.flat is not None:
+            self.flat.release()
+
+    def _rows_of(self, loader: TensorLoader) -> DeviceRows:
+        key = id(loader.dataset)
+        if key not in self._rows:
+            self._rows[key] = DeviceRows(loader.dataset, self._scaler, self._device)
+        return self._rows[key]
+
+    def _choose_step(self, rows: DeviceRows) -> WrittenStep | AutogradStep:
+        if self._flat is not None and rows.weight is None and self._criterion.rows_stand_alone:
+            network = written_pass(self._module, self._flat.gradients, rows.input_shape)
+            if network is not None and not any(self._criterion.parameters()):
+                return WrittenStep(network, self._criterion, self._flat)
+        return AutogradStep(self._module, self._criterion, self._optimizer, self._flat)

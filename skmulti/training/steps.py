@@ -1,0 +1,182 @@
+"""One step of training on a batch of tensors: by the written-out pass where the network is known, else by autograd."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from skmulti.losses import MixedLoss
+from skmulti.training.flat import FlatOptimizer
+from skmulti.training.written import Pass
+
+Batch = tuple[Tensor, Tensor, Tensor | None]
+
+
+@dataclass(frozen=True)
+class BatchLosses:
+    """The losses of some batches.
+
+    Attributes
+    ----------
+    terms : Tensor of shape (n_batches, n_terms)
+        The loss of each term, not multiplied by its weight.
+    seen : Tensor of shape (n_batches, 1) or (n_batches, n_terms)
+        The weight of the rows that a term saw; their number where all rows weigh one.
+    are_weighted : bool
+        Whether rows have weights or miss targets, so that each term has weights of its own.
+    """
+
+    terms: Tensor
+    seen: Tensor
+    are_weighted: bool = False
+
+    @classmethod
+    def of(cls, measured: list[tuple[Tensor, Tensor | float]]) -> BatchLosses:
+        """Return the losses of batches that were measured one by one."""
+        terms, seen = zip(*measured, strict=True)
+        if isinstance(seen[0], Tensor):
+            return cls(torch.stack(terms), torch.stack(seen), are_weighted=True)
+        return cls(torch.stack(terms), torch.tensor(seen, device=terms[0].device)[:, None])
+
+    @classmethod
+    def joined(cls, parts: list[BatchLosses]) -> BatchLosses:
+        """Return the losses of all batches of some parts."""
+        if len(parts) == 1:
+            return parts[0]
+        terms, seen = torch.cat([part.terms for part in parts]), torch.cat([part.seen for part in parts])
+        return cls(terms, seen, are_weighted=parts[0].are_weighted)
+
+    @classmethod
+    def of_rows(cls, values: Tensor, batch_size: int) -> BatchLosses:
+        """Return the means of row losses, shape (n_rows, n_terms), over each batch."""
+        n_full, rest = divmod(len(values), batch_size)
+        means = values[: n_full * batch_size].unflatten(0, (n_full, batch_size)).mean(1)
+        seen = [float(batch_size)] * n_full
+        if rest:
+            means = torch.cat([means, values[-rest:].mean(0, keepdim=True)])
+            seen.append(float(rest))
+        return cls(means, torch.tensor(seen, device=values.device)[:, None])
+
+
+def batches(X: Tensor, y: Tensor, weight: Tensor | None, batch_size: int) -> Iterator[Batch]:
+    """Return the batches of some rows."""
+    weights = [None] * -(-len(X) // batch_size) if weight is None else weight.split(batch_size)
+    return zip(X.split(batch_size), y.split(batch_size), weights, strict=True)
+
+
+class WrittenStep:
+    """Steps without a graph, for networks whose passes are written out and losses whose rows stand alone.
+
+    Parameters
+    ----------
+    network : Pass
+        The network.
+    criterion : MixedLoss
+        The losses.
+    flat : FlatOptimizer
+        Where the network writes its gradients.
+    """
+
+    name = "written"
+
+    def __init__(self, network: Pass, criterion: MixedLoss, flat: FlatOptimizer) -> None:
+        self._network, self._criterion, self._flat = network, criterion, flat
+
+    @torch.no_grad()
+    def run(self, X: Tensor, y: Tensor, weight: Tensor | None, batch_size: int) -> BatchLosses:
+        """Make one step per batch of these rows; return the losses as they were before each step."""
+        forward, backward, step = self._network.forward, self._network.backward, self._flat.step
+        gradient_of = self._criterion.raw_gradient
+        outputs = []
+        for rows, targets in zip(X.split(batch_size), y.split(batch_size), strict=True):
+            raw = forward(rows)
+            backward(gradient_of(raw, targets), for_input=False)
+            step()
+            outputs.append(raw)
+        return BatchLosses.of_rows(self._criterion.row_losses(torch.cat(outputs), y), batch_size)
+
+
+class AutogradStep:
+    """Steps of any network, with any loss.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        The network.
+    criterion : MixedLoss
+        The losses.
+    optimizer : torch.optim.Optimizer
+        The optimizer.
+    flat : FlatOptimizer or None
+        What steps in its place, where it can.
+    """
+
+    name = "autograd"
+
+    def __init__(self, module: nn.Module, criterion: MixedLoss, optimizer: Any, flat: FlatOptimizer | None) -> None:
+        self._module, self._criterion, self._optimizer, self.flat = module, criterion, optimizer, flat
+        self._writes_gradient = criterion.rows_stand_alone and not any(criterion.parameters())
+
+    def run(self, X: Tensor, y: Tensor, weight: Tensor | None, batch_size: int) -> BatchLosses:
+        """Make one step per batch of these rows; return the losses as they were before each step."""
+        if weight is None and self._writes_gradient and self.flat is not None:
+            return self._run_by_gradient(X, y, batch_size)
+        return self._run_by_loss(X, y, weight, batch_size)
+
+    def _run_by_gradient(self, X: Tensor, y: Tensor, batch_size: int) -> BatchLosses:
+        outputs = []
+        for rows, targets in zip(X.split(batch_size), y.split(batch_size), strict=True):
+            self._optimizer.zero_grad()
+            raw = check_raw(self._module(rows))
+            values = raw.detach()
+            raw.backward(self._criterion.raw_gradient(values, targets))
+            self._step()
+            outputs.append(values)
+        with torch.no_grad():
+            return BatchLosses.of_rows(self._criterion.row_losses(torch.cat(outputs), y), batch_size)
+
+    def _run_by_loss(self, X: Tensor, y: Tensor, weight: Tensor | None, batch_size: int) -> BatchLosses:
+        measured: list[tuple[Tensor, Tensor | float]] = []
+        for rows, targets, weights in batches(X, y, weight, batch_size):
+            first: list[tuple[Tensor, Tensor | float]] = []
+
+            def closure() -> Tensor:
+                self._optimizer.zero_grad()
+                terms, seen = self._criterion.measure(check_raw(self._module(rows)), targets, weights)  # noqa: B023
+                total = self._criterion.total(terms)
+                total.backward()
+                # An optimizer may ask more than once, at other parameters: the first answer is that of the step.
+                first.append((terms.detach(), seen))  # noqa: B023
+                return total
+
+            if self.flat is None:
+                self._optimizer.step(closure)
+            else:
+                closure()
+                self._step()
+            measured.append(first[0])
+        return BatchLosses.of(measured)
+
+    @torch.no_grad()
+    def _step(self) -> None:
+        """Step along the gradients that autograd left."""
+        if self.flat is not None and self.flat.take_gradients():
+            self.flat.step()
+            return
+        # A parameter took no part, which the optimizer passes over, and a vector could not.
+        if self.flat is not None:
+            self.flat.publish()
+            self.flat.release()
+            self.flat = None
+        self._optimizer.step()
+
+
+def check_raw(raw: Any) -> Tensor:
+    """Return what a module returned, or say that it must be one tensor."""
+    if not isinstance(raw, Tensor):
+        raise TypeError(f"The module must return one tensor of raw outputs. Got {type(raw).__name__} instead.")
+    return raw

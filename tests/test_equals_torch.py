@@ -120,10 +120,14 @@ def plain_module(cls):
         return cls()
 
 
-def train(module, criterion, X, y, order=None):
+# skorch's loop steps as torch does by default, ours with torch's fused kernel, which rounds otherwise.
+each_loop = pytest.mark.parametrize(("loop", "fused"), [("auto", True), ("skorch", False)], ids=["tensor", "skorch"])
+
+
+def train(module, criterion, X, y, *, fused, order=None):
     """Train as a plain program does; return the loss of each step."""
     X, y = torch.from_numpy(X), torch.from_numpy(y)
-    optimizer = torch.optim.Adam(module.parameters(), lr=0.001)
+    optimizer = torch.optim.Adam(module.parameters(), lr=0.001, fused=fused)
     losses = []
     for _ in range(N_EPOCHS):
         rows = torch.arange(len(X)) if order is None else torch.randperm(len(X), generator=order)
@@ -136,8 +140,13 @@ def train(module, criterion, X, y, order=None):
     return losses
 
 
-def step_losses(net):
-    return [loss for epoch in net.history[:, "batches", :, "train_loss"] for loss in epoch]
+def assert_same_losses(net, losses):
+    """Compare with the losses of the plain program's steps, and with their means over the epochs."""
+    epochs = np.reshape(losses, (N_EPOCHS, -1)).mean(1)
+    assert net.history[:, "train_loss"] == pytest.approx(list(epochs), rel=1e-6)
+    if net.training_loop_.loop == "skorch":
+        steps = [loss for epoch in net.history[:, "batches", :, "train_loss"] for loss in epoch]
+        assert steps == pytest.approx(losses, rel=1e-6)
 
 
 def assert_same_parameters(ours, theirs):
@@ -154,47 +163,51 @@ def copy_parameters(source, target):
             b.copy_(a)
 
 
+@each_loop
 @each_case
-def test_ten_steps_of_our_module_are_those_of_the_plain_program(plain, criterion, data, estimator):
+def test_ten_steps_of_our_module_are_those_of_the_plain_program(plain, criterion, data, estimator, loop, fused):
     X, y = data(BATCH * N_BATCHES)
     module = plain_module(plain)
     start = copy.deepcopy(module)
-    net = copy.deepcopy(estimator).initialize(X, y)
+    net = copy.deepcopy(estimator).set_params(training_loop=loop).initialize(X, y)
     copy_parameters(module, net.module_)
     net.partial_fit(X, y)
-    losses = train(module, criterion, X, y)
+    losses = train(module, criterion, X, y, fused=fused)
     assert len(losses) == 10
     assert_same_parameters(net.module_, module)
-    assert step_losses(net) == pytest.approx(losses, rel=1e-6)
-    epochs = np.reshape(losses, (N_EPOCHS, N_BATCHES)).mean(1)
-    assert net.history[:, "train_loss"] == pytest.approx(list(epochs), rel=1e-6)
+    assert_same_losses(net, losses)
     assert any((a - b).abs().max() > 1e-3 for a, b in zip(start.parameters(), module.parameters(), strict=True))
 
 
+@each_loop
 @each_case
-def test_ten_steps_of_the_plain_module_itself_are_those_of_the_plain_program(plain, criterion, data, estimator):
+def test_ten_steps_of_the_plain_module_itself_are_those_of_the_plain_program(
+    plain, criterion, data, estimator, loop, fused
+):
     X, y = data(BATCH * N_BATCHES)
     module = plain_module(plain)
-    net = MultiOutputNetRegressor(module, loss=estimator.loss, **SAME).fit(X, y)
-    losses = train(module, criterion, X, y)
+    net = MultiOutputNetRegressor(module, loss=estimator.loss, training_loop=loop, **SAME).fit(X, y)
+    losses = train(module, criterion, X, y, fused=fused)
     assert_same_parameters(net.module_, module)
-    assert step_losses(net) == pytest.approx(losses, rel=1e-6)
+    assert_same_losses(net, losses)
     with torch.no_grad():
         assert_close(net.predict(X), module(torch.from_numpy(X)).double().numpy(), rtol=1e-5, atol=1e-6)
 
 
+@each_loop
 @each_case
-def test_the_shuffled_order_can_be_repeated_outside(plain, criterion, data, estimator):
+def test_the_shuffled_order_can_be_repeated_outside(plain, criterion, data, estimator, loop, fused):
     X, y = data(BATCH * N_BATCHES)
     module = plain_module(plain)
-    net = copy.deepcopy(estimator).set_params(shuffle=True, random_state=11).initialize(X, y)
+    net = copy.deepcopy(estimator).set_params(shuffle=True, random_state=11, training_loop=loop).initialize(X, y)
     copy_parameters(module, net.module_)
     net.partial_fit(X, y)
-    losses = train(module, criterion, X, y, order=RandomStreams(11).order)
+    losses = train(module, criterion, X, y, fused=fused, order=RandomStreams(11).order)
     assert_same_parameters(net.module_, module)
-    assert step_losses(net) == pytest.approx(losses, rel=1e-6)
+    assert_same_losses(net, losses)
     other = copy.deepcopy(estimator).fit(X, y)
-    assert step_losses(other) != pytest.approx(losses, rel=1e-6)
+    with pytest.raises(AssertionError):
+        assert_same_losses(other, losses)
 
 
 def test_the_initial_parameters_can_be_repeated_outside():
@@ -204,16 +217,18 @@ def test_the_initial_parameters_can_be_repeated_outside():
         assert_close(a, b, rtol=0, atol=0)
 
 
-def test_weights_are_the_factors_of_the_plain_program():
+@each_loop
+def test_weights_are_the_factors_of_the_plain_program(loop, fused):
     X, y = table(3)(BATCH * N_BATCHES)
     module = plain_module(PlainTwoHeads)
     losses = ["squared_error", "absolute_error", "squared_error"]
-    net = MultiOutputNetRegressor(module, loss=losses, loss_weights=[0.5, 2.0, 0.0], **SAME).fit(X, y)
+    weights = [0.5, 2.0, 0.0]
+    net = MultiOutputNetRegressor(module, loss=losses, loss_weights=weights, training_loop=loop, **SAME).fit(X, y)
 
     def weighted(y_pred, y):
         return 0.5 * nn.MSELoss()(y_pred[:, 0], y[:, 0]) + 2.0 * nn.L1Loss()(y_pred[:, 1], y[:, 1])
 
-    assert step_losses(net) == pytest.approx(train(module, weighted, X, y), rel=1e-6)
+    assert_same_losses(net, train(module, weighted, X, y, fused=fused))
     assert_same_parameters(net.module_, module)
 
 

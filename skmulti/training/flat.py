@@ -99,7 +99,7 @@ class FlatOptimizer:
             optimizer is self.optimizer
             and _signature(optimizer) == self._seen
             and [p.data_ptr() for p in self._parameters] == self._places
-            and all(v.is_published for v in self._vectors)
+            and all(v.is_untouched for v in self._vectors)
             and not _has_hooks(optimizer)
         )
 
@@ -146,7 +146,7 @@ class _Vector:
     """The parameters of one group, one behind the other, and the step of any elementwise optimizer on them."""
 
     def __init__(self, optimizer: Optimizer, group: dict[str, Any], parameters: list[Parameter]) -> None:
-        self._group, self._parameters, self._own_state = group, parameters, optimizer.state
+        self._group, self._parameters, self._owner = group, parameters, optimizer
         self._places: list[tuple[int, int]] = []
         stop = 0
         for parameter in parameters:
@@ -199,16 +199,19 @@ class _Vector:
         self.state = self._optimizer.state[self.values]
 
     @property
-    def is_published(self) -> bool:
-        """Return whether nobody replaced the state since it was published."""
-        return all(self._own_state.get(p) is state for p, state in self._published.items())
+    def is_untouched(self) -> bool:
+        """Return whether nobody replaced the group, or the state since it was published."""
+        known, state = self._owner.param_groups, self._owner.state
+        return any(group is self._group for group in known) and all(
+            state.get(p) is s for p, s in self._published.items()
+        )
 
     def publish(self) -> None:
         """Show the state at each parameter: views of what has its shape, and copies of the counters."""
         if set(self.state) != set(next(iter(self._published.values()), {})):
             for i, parameter in enumerate(self._parameters):
                 start, stop = self._places[i]
-                self._published[parameter] = self._own_state[parameter] = {
+                self._published[parameter] = self._owner.state[parameter] = {
                     key: value if value is None
                     # The fused kernels want counters in single precision, and torch in its default one.
                     else value.to(torch.get_default_dtype(), copy=True) if key in _COUNTERS
@@ -224,7 +227,7 @@ class _Vector:
             if parameter.data_ptr() == view.data_ptr():
                 parameter.data = view.clone()
         for parameter, state in self._published.items():
-            if self._own_state.get(parameter) is state:
+            if self._owner.state.get(parameter) is state:
                 for key, value in state.items():
                     state[key] = value.clone() if isinstance(value, Tensor) and key not in _COUNTERS else value
 

@@ -71,6 +71,11 @@ class TensorLoader:
         """The number of rows of one pass."""
         return min(len(self.dataset), len(self) * self.batch_size)
 
+    @property
+    def last_size(self) -> int:
+        """The number of rows of the last batch of a pass."""
+        return self.n_rows - (len(self) - 1) * self.batch_size
+
     def order(self) -> Tensor | None:
         """Return the positions of the rows of the next pass in the whole dataset; None where they stand in order."""
         rows = torch.as_tensor(np.asarray(self.dataset.indices)) if isinstance(self.dataset, Subset) else None

@@ -165,8 +165,12 @@ class TrainingNet(ContractNet):
         reason = why_skorch(self, TrainingNet, iterator, training=training)
         if not reason:
             losses = self._run_on_tensors(iterator, training)
-            self.history.record(f"{prefix}_batch_count", len(losses.terms))
             self._record_terms(losses, prefix, with_total=True)
+            # Of the batches only the last has a record, where Checkpoint looks for one.
+            self.history.new_batch()
+            self.history.record_batch(f"{prefix}_loss", losses.last_total([term.weight for term in self.terms_]))
+            self.history.record_batch(f"{prefix}_batch_size", iterator.last_size)
+            self.history.record(f"{prefix}_batch_count", len(iterator))
             return
         if training:
             self._close_loop()

@@ -42,6 +42,10 @@ class BatchLosses:
             return cls(torch.stack(terms), torch.stack(seen), are_weighted=True)
         return cls(torch.stack(terms), torch.tensor(seen, device=terms[0].device)[:, None])
 
+    def last_total(self, weights: list[float]) -> float:
+        """Return the weighted sum of the terms of the last batch."""
+        return sum(w * loss for w, loss in zip(weights, self.terms[-1].tolist(), strict=True))
+
     @classmethod
     def joined(cls, parts: list[BatchLosses]) -> BatchLosses:
         """Return the losses of all batches of some parts."""

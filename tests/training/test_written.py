@@ -7,7 +7,6 @@ from torch import nn
 from skmulti import MultiHeadRegressor, MultiOutputCNNRegressor, MultiOutputNetRegressor
 from tests.training.either_loop import IMAGES, X, Y, assert_same, both, make
 
-
 # Batch normalization takes the biases before it out again: their gradient is rounding, and Adam would enlarge it.
 SGD = {"optimizer": torch.optim.SGD, "optimizer__momentum": 0.9}
 

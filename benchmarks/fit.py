@@ -1,0 +1,203 @@
+"""Time the training of ours, a hand-written torch loop, MLPRegressor and stock skorch on the same work.
+
+``python benchmarks/fit.py`` runs all works, ``python benchmarks/fit.py small tiny`` those two. Contestants take turns
+in one process; the table shows ratios of medians, ours / theirs, with the least and the most of the rounds, and the
+mean squared error on the training rows, so that nobody wins by doing less. The hand-written loop has the same initial
+parameters and the same batches. ``numbers`` trains each network by our loop and by skorch's own and compares them.
+"""
+
+import copy
+import warnings
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import torch
+from contest import compare, parse, run_in_turn, save, show
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.neural_network import MLPRegressor
+from skorch import NeuralNetRegressor
+from torch import nn
+
+from skmulti import MultiOutputCNNRegressor, MultiOutputMLPRegressor
+from skmulti.training import RandomStreams
+
+LR = 1e-3
+
+
+@dataclass(frozen=True)
+class Work:
+    """One thing to train, and the bars of its ratios."""
+
+    shape: tuple
+    n_rows: int
+    n_targets: int
+    hidden: tuple
+    batch_size: int
+    epochs: int
+    bars: dict
+    seed: int = 0
+
+    def data(self):
+        """Return inputs and standardised targets that depend on them."""
+        rng = np.random.default_rng(self.seed)
+        X = rng.normal(size=(self.n_rows, *self.shape)).astype(np.float32)
+        flat = X.reshape(self.n_rows, -1)
+        mix = rng.normal(size=(2, flat.shape[1], self.n_targets)) / flat.shape[1] ** 0.5
+        y = np.tanh(2 * flat @ mix[0]) + flat @ mix[1] + 0.1 * rng.normal(size=(self.n_rows, self.n_targets))
+        return X, ((y - y.mean(0)) / y.std(0)).astype(np.float32)
+
+    def module(self):
+        """Return the network in plain torch."""
+        if len(self.shape) == 3:
+            n_pooled = 32 * (self.shape[1] // 4) * (self.shape[2] // 4)
+            return nn.Sequential(
+                *(nn.Conv2d(self.shape[0], 16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)),
+                *(nn.Conv2d(16, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)),
+                *(nn.Flatten(), nn.Linear(n_pooled, 128), nn.ReLU(), nn.Linear(128, self.n_targets)),
+            )
+        sizes = (*self.shape, *self.hidden)
+        layers = [part for n, m in pairwise(sizes) for part in (nn.Linear(n, m), nn.ReLU())]
+        return nn.Sequential(*layers, nn.Linear(sizes[-1], self.n_targets))
+
+    def estimator(self, **params):
+        """Return ours."""
+        params = {"batch_size": self.batch_size, "max_epochs": self.epochs, "lr": LR, "random_state": 0, **params}
+        if len(self.shape) == 3:
+            return MultiOutputCNNRegressor((16, 32), **params)
+        return MultiOutputMLPRegressor(self.hidden, **params)
+
+
+HAND, SKLEARN, SKORCH = "hand-written loop", "MLPRegressor", "stock skorch"
+WORKS = {
+    "small": Work((20,), 10_000, 4, (64, 64), 128, 10, {HAND: 0.5, SKLEARN: 0.5, SKORCH: 0.12}),
+    "tiny": Work((10,), 150, 3, (64, 64), 32, 200, {HAND: 0.5, SKLEARN: 0.5, SKORCH: 0.12}),
+    "wide": Work((100,), 50_000, 8, (256, 256), 256, 2, {HAND: 0.9, SKLEARN: 0.8, SKORCH: 0.6}),
+    "images": Work((3, 28, 28), 2_000, 4, (), 64, 2, {HAND: 1.0, SKORCH: 0.95}),
+}
+OPTIMIZERS: dict[str, Any] = {
+    "Adam": {"optimizer": torch.optim.Adam},
+    "AdamW": {"optimizer": torch.optim.AdamW},
+    "SGD, momentum": {"optimizer": torch.optim.SGD, "optimizer__momentum": 0.9},
+    "RMSprop": {"optimizer": torch.optim.RMSprop},
+}
+
+
+def by_hand(work, X, y):
+    """Train as a careful torch user does: tensors, no DataLoader, torch's fused Adam, one gather per batch."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        module = work.module()
+    X, y = torch.from_numpy(X), torch.from_numpy(y)
+    optimizer = torch.optim.Adam(module.parameters(), lr=LR, fused=True)
+    criterion, order = nn.MSELoss(), RandomStreams(0).order
+    for _ in range(work.epochs):
+        for rows in torch.randperm(len(X), generator=order).split(work.batch_size):
+            optimizer.zero_grad()
+            criterion(module(X[rows]), y[rows]).backward()
+            optimizer.step()
+    return lambda: module(X).detach().numpy()
+
+
+def by_sklearn(work, X, y):
+    """Train scikit-learn's network with the same optimizer, batches of the same size and no penalty."""
+    net = MLPRegressor(
+        hidden_layer_sizes=work.hidden,
+        batch_size=work.batch_size,
+        max_iter=work.epochs,
+        n_iter_no_change=work.epochs,
+        tol=0.0,
+        alpha=0.0,
+        learning_rate_init=LR,
+        random_state=0,
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        net.fit(X, y)
+    return lambda: net.predict(X)
+
+
+def by_skorch(work, X, y):
+    """Train a stock skorch net."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        net = NeuralNetRegressor(
+            work.module(), criterion=nn.MSELoss, optimizer=torch.optim.Adam, lr=LR, max_epochs=work.epochs,
+            batch_size=work.batch_size, iterator_train__shuffle=True, train_split=None, verbose=0,
+        )  # fmt: skip
+        net.fit(X, y)
+    return lambda: net.predict(X)
+
+
+def by_us(work, X, y, **params):
+    """Train ours with its defaults."""
+    net = work.estimator(**params).fit(X, y)
+    return lambda: net.predict(X)
+
+
+def race(name, rounds):
+    """Time one work; return its ratios and the quality that each contestant reached."""
+    work = WORKS[name]
+    X, y = work.data()
+    contestants = {"ours": by_us, HAND: by_hand, SKLEARN: by_sklearn, SKORCH: by_skorch}
+    if len(work.shape) == 3:
+        del contestants[SKLEARN]
+    contestants = {who: lambda train=train: train(work, X, y) for who, train in contestants.items()}
+    seconds, predict = run_in_turn(contestants, rounds)
+    compared = compare(seconds, work.bars)
+    quality = {who: float(np.mean((read() - y) ** 2)) for who, read in predict.items()}
+    show(name, compared)
+    print(f"{name:14} training error: " + ", ".join(f"{who} {value:.4f}" for who, value in quality.items()))
+    return {"compared": compared, "seconds": seconds, "training_error": quality}
+
+
+def race_losses(rounds):
+    """Time the small table with three losses against the same with one."""
+    work = WORKS["small"]
+    X, y = work.data()
+    three = ["squared_error", "absolute_error", "huber", "squared_error"]
+    contestants = {
+        "ours": lambda: by_us(work, X, y, loss=three),
+        "one loss": lambda: by_us(work, X, y, loss="squared_error"),
+    }
+    seconds, _ = run_in_turn(contestants, max(rounds, 15))
+    compared = compare(seconds, {"one loss": 1.2})
+    show("three losses", compared)
+    return {"compared": compared, "seconds": seconds}
+
+
+def compare_numbers():
+    """Train each network by our loop and by skorch's own; return how far apart parameters lie, relative to them."""
+    apart = {}
+    for name, work in WORKS.items():
+        X, y = work.data()
+        for label, optimizer in OPTIMIZERS.items():
+            ours, theirs = (
+                copy.deepcopy(work.estimator(**optimizer, training_loop=loop)).fit(X, y) for loop in ("auto", "skorch")
+            )
+            pairs = zip(ours.module_.parameters(), theirs.module_.parameters(), strict=True)
+            with torch.no_grad():
+                most = max(float((a - b).norm() / b.norm()) for a, b in pairs)
+            apart[f"{name}, {label}"] = most
+            verdict = "reached" if most <= 1e-5 else "NOT REACHED"
+            print(f"{name:8} {label:14} parameters apart by {most:.1e}   bar 1e-5: {verdict}", flush=True)
+    return apart
+
+
+def main():
+    """Run the works that are asked for."""
+    args = parse(__doc__.splitlines()[0], [*WORKS, "losses", "numbers"])
+    results = {}
+    for name in args.works:
+        if name == "losses":
+            results[name] = race_losses(args.rounds)
+        elif name == "numbers":
+            results[name] = compare_numbers()
+        else:
+            results[name] = race(name, args.rounds)
+    save("bench_fit", results)
+
+
+if __name__ == "__main__":
+    main()

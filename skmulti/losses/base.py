@@ -165,3 +165,19 @@ class ColumnLoss(ABC):
     def says(cls, what: str) -> bool:
         """Return whether this loss has a "std", "quantiles", "log_likelihood" or "raw_gradient" of its own."""
         return getattr(cls, what) is not getattr(ColumnLoss, what)
+
+
+class DifferenceLoss(ColumnLoss):
+    """A loss of one raw output and one target that depends on their difference alone.
+
+    Subclasses write `slope_` beside `row_loss`. Then columns with different losses of this kind are learned from
+    together: one subtraction for all of them, and the slope of each on its own columns.
+    """
+
+    @abstractmethod
+    def slope_(self, difference: Tensor) -> Tensor:
+        """Turn differences ``p - y`` of any shape into derivatives of the loss by ``p``, in place; return them."""
+
+    def raw_gradient(self, raw: Tensor, y: Tensor) -> Tensor:
+        """Return the slope at each difference."""
+        return self.slope_(raw - y)

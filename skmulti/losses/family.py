@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from skmulti.losses.base import ColumnLoss
+from skmulti.losses.base import ColumnLoss, DifferenceLoss
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,8 @@ class Family:
         self._n_terms = len(members)
         self._take_columns = selection(self.columns)
         self._take_raw = selection(self.raw)
-        self._writes_gradient = _writes_gradient(type(self.loss))
+        self._writes_gradient = _newest_is(type(self.loss), "raw_gradient")
+        self.is_of_difference = isinstance(self.loss, DifferenceLoss) and _newest_is(type(self.loss), "slope_")
 
     def row_losses(self, raw: Tensor, y: Tensor, present: Tensor | None = None, *, weighted: bool = False) -> Tensor:
         """Return the loss of each row and term, shape (n_rows, n_terms).
@@ -124,6 +125,13 @@ class Family:
             )
         return values
 
+    def slope_(self, difference: Tensor) -> None:
+        """Turn differences of all raw outputs and targets into derivatives, in place, on the family's own."""
+        own = self._take_raw(difference)
+        slope = self.loss.slope_(own)  # type: ignore[attr-defined]
+        if not isinstance(self._take_raw, _Slice):
+            difference.index_copy_(1, self._take_raw.index, slope)
+
     def all_of(self, present: Tensor) -> Tensor:
         """Return whether all columns of a term are present, from (n_rows, n_columns) to (n_rows, n_terms)."""
         return self._part(self._take_columns(present)).all(-1)
@@ -172,10 +180,11 @@ class Family:
         return values.unsqueeze(-1) if width == 1 else values.reshape(len(values), self._n_terms, width)
 
 
-def _writes_gradient(loss: type[ColumnLoss]) -> bool:
-    """Return whether a class has a `raw_gradient` of its own, and no newer `row_loss` than that."""
-    newest = next(cls for cls in loss.__mro__ if {"row_loss", "raw_gradient"} & set(vars(cls)))
-    return loss.says("raw_gradient") and "raw_gradient" in vars(newest)
+def _newest_is(loss: type[ColumnLoss], method: str) -> bool:
+    """Return whether a class or its nearest parent writes a derivative that belongs to its `row_loss`, by `method`."""
+    newest = next(cls for cls in loss.__mro__ if {"row_loss", "raw_gradient", "slope_"} & set(vars(cls)))
+    own = set(vars(newest))
+    return newest is not ColumnLoss and (method in own or (method == "raw_gradient" and "slope_" in own))
 
 
 def families(terms: Sequence[Term]) -> list[Family]:
@@ -193,7 +202,7 @@ def families(terms: Sequence[Term]) -> list[Family]:
     return [Family(terms, group) for group in groups]
 
 
-def selection(positions: list[int]) -> Callable[[Tensor], Tensor]:
+def selection(positions: list[int]) -> _Slice | _Gather:
     """Return a function that takes columns by position: a view where they stand at equal distances."""
     start, stop = positions[0], positions[-1] + 1
     step = positions[1] - start if len(positions) > 1 else 1
@@ -217,9 +226,8 @@ class _Slice:
 class _Gather:
     def __init__(self, positions: list[int]) -> None:
         self.index = torch.tensor(positions)
-        self._on: dict[torch.device, Tensor] = {self.index.device: self.index}
 
     def __call__(self, values: Tensor) -> Tensor:
-        if values.device not in self._on:
-            self._on[values.device] = self.index.to(values.device)
-        return values.index_select(1, self._on[values.device])
+        if values.device != self.index.device:
+            self.index = self.index.to(values.device)
+        return values.index_select(1, self.index)

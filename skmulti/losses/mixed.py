@@ -61,7 +61,13 @@ class MixedLoss(nn.Module):
         self._term_of_column = [i for _, i in sorted((c, i) for i, term in enumerate(terms) for c in term.columns)]
         self._in_order = selection([order.index(i) for i in range(len(order))])
         raw_order = [position for family in self.families for position in family.raw]
+        column_order = [column for family in self.families for column in family.columns]
         self._raw_in_order = selection([raw_order.index(i) for i in range(len(raw_order))])
+        self._are_of_difference = all(family.is_of_difference for family in self.families)
+        if self._are_of_difference:
+            self._columns_of_raw = selection(
+                [column for _, column in sorted(zip(raw_order, column_order, strict=True))]
+            )
         weight_of = {position: term.weight for term in terms for position in term.raw}
         by_raw = torch.tensor([weight_of[i] for i in range(self.n_raw)], dtype=torch.get_default_dtype())
         self.register_buffer("weights_of_raw", by_raw, persistent=False)
@@ -147,10 +153,13 @@ class MixedLoss(nn.Module):
             The derivative of `forward`, up to rounding.
         """
         self._check_shapes(raw, y)
-        if len(self.families) == 1:
-            gradient = self._raw_in_order(self.families[0].raw_gradients(raw, y))
+        if self._are_of_difference:
+            gradient = raw - self._columns_of_raw(y)
+            for family in self.families:
+                family.slope_(gradient)
         else:
-            gradient = self._raw_in_order(torch.cat([family.raw_gradients(raw, y) for family in self.families], dim=1))
+            parts = [family.raw_gradients(raw, y) for family in self.families]
+            gradient = self._raw_in_order(parts[0] if len(parts) == 1 else torch.cat(parts, dim=1))
         return gradient.mul_(self._shares(raw.shape[0], gradient.dtype))
 
     def row_losses(self, raw: Tensor, y: Tensor, *, weighted: bool = False) -> Tensor:

@@ -9,11 +9,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from skmulti.losses._checks import check_positive
-from skmulti.losses.base import ColumnLoss
+from skmulti.losses.base import DifferenceLoss
 
 
 @dataclass(frozen=True)
-class SquaredError(ColumnLoss):
+class SquaredError(DifferenceLoss):
     """Squared error, ``(y - p)**2``: the prediction is the mean [1]_.
 
     Notes
@@ -40,13 +40,13 @@ class SquaredError(ColumnLoss):
         """Return the squared error of each row."""
         return (raw - y).square().squeeze(-1)
 
-    def raw_gradient(self, raw: Tensor, y: Tensor) -> Tensor:
+    def slope_(self, difference: Tensor) -> Tensor:
         """Return ``2 (p - y)``."""
-        return (raw - y).mul_(2.0)
+        return difference.add_(difference)
 
 
 @dataclass(frozen=True)
-class AbsoluteError(ColumnLoss):
+class AbsoluteError(DifferenceLoss):
     """Absolute error, ``|y - p|``: the prediction is the median, and outliers weigh little [1]_.
 
     Notes
@@ -73,13 +73,13 @@ class AbsoluteError(ColumnLoss):
         """Return the absolute error of each row."""
         return (raw - y).abs().squeeze(-1)
 
-    def raw_gradient(self, raw: Tensor, y: Tensor) -> Tensor:
+    def slope_(self, difference: Tensor) -> Tensor:
         """Return the sign of ``p - y``, 0 where they are equal."""
-        return (raw - y).sign_()
+        return difference.sign_()
 
 
 @dataclass(frozen=True)
-class Huber(ColumnLoss):
+class Huber(DifferenceLoss):
     """Huber's loss: squared near zero, absolute beyond ``delta`` [1]_.
 
     With ``d = y - p`` it is ``d**2 / 2`` where ``|d| <= delta`` and ``delta * (|d| - delta / 2)`` elsewhere.
@@ -124,13 +124,13 @@ class Huber(ColumnLoss):
         """Return Huber's loss of each row."""
         return F.huber_loss(raw, y, reduction="none", delta=self.delta).squeeze(-1)
 
-    def raw_gradient(self, raw: Tensor, y: Tensor) -> Tensor:
+    def slope_(self, difference: Tensor) -> Tensor:
         """Return ``p - y``, cut off at `delta`."""
-        return (raw - y).clamp_(-self.delta, self.delta)
+        return difference.clamp_(-self.delta, self.delta)
 
 
 @dataclass(frozen=True)
-class SmoothL1(ColumnLoss):
+class SmoothL1(DifferenceLoss):
     """Smooth L1 loss: absolute error whose tip is rounded within ``beta`` [1]_.
 
     With ``d = y - p`` it is ``d**2 / (2 * beta)`` where ``|d| < beta`` and ``|d| - beta / 2`` elsewhere: Huber's
@@ -176,13 +176,13 @@ class SmoothL1(ColumnLoss):
         """Return the smooth L1 loss of each row."""
         return F.smooth_l1_loss(raw, y, reduction="none", beta=self.beta).squeeze(-1)
 
-    def raw_gradient(self, raw: Tensor, y: Tensor) -> Tensor:
+    def slope_(self, difference: Tensor) -> Tensor:
         """Return ``(p - y) / beta``, cut off at 1."""
-        return (raw - y).div_(self.beta).clamp_(-1.0, 1.0)
+        return difference.div_(self.beta).clamp_(-1.0, 1.0)
 
 
 @dataclass(frozen=True)
-class LogCosh(ColumnLoss):
+class LogCosh(DifferenceLoss):
     """Logarithm of the hyperbolic cosine, ``log(cosh(y - p))``: smooth everywhere, absolute far away [1]_.
 
     Computed as ``|d| + softplus(-2 |d|) - log(2)``, which neither overflows nor loses its digits far from zero.
@@ -217,9 +217,9 @@ class LogCosh(ColumnLoss):
         value = torch.where(far < 1.0, near, far + F.softplus(-2 * far) - _LOG_2)
         return value.squeeze(-1)
 
-    def raw_gradient(self, raw: Tensor, y: Tensor) -> Tensor:
+    def slope_(self, difference: Tensor) -> Tensor:
         """Return ``tanh(p - y)``."""
-        return (raw - y).tanh_()
+        return difference.tanh_()
 
 
 _LOG_2 = 0.6931471805599453

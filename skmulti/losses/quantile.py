@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from skmulti.losses._checks import check_level
-from skmulti.losses.base import ColumnLoss
+from skmulti.losses.base import ColumnLoss, DifferenceLoss
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ class Quantile(ColumnLoss):
 
 
 @dataclass(frozen=True)
-class Expectile(ColumnLoss):
+class Expectile(DifferenceLoss):
     """Expectile loss: a squared error that weighs one side more, as the pinball does for quantiles [1]_.
 
     With ``d = y - p`` it is ``level * d**2`` where ``d >= 0`` and ``(1 - level) * d**2`` elsewhere.
@@ -171,7 +171,7 @@ class Expectile(ColumnLoss):
         # Not where() of two numbers, which would be of torch's default dtype whatever the targets are.
         return torch.where(d >= 0, self.level * d.square(), (1 - self.level) * d.square()).squeeze(-1)
 
-    def raw_gradient(self, raw: Tensor, y: Tensor) -> Tensor:
+    def slope_(self, difference: Tensor) -> Tensor:
         """Return ``2 level (p - y)`` below the target, ``2 (1 - level) (p - y)`` above."""
-        d = raw - y
-        return torch.where(d > 0, (2 * (1 - self.level)) * d, (2 * self.level) * d)
+        above = 2 * (1 - self.level) * difference.clamp(min=0)
+        return difference.clamp_(max=0).mul_(2 * self.level).add_(above)

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 import torch
 from torch import nn
 
+from skmulti.training.flat import FlatOptimizer
+
 
 class TrainingDivergedError(ValueError):
     """A loss became NaN or infinite in training; the net keeps its last good parameters.
@@ -32,17 +34,21 @@ class LastGood:
     ----------
     module : torch.nn.Module
         The module to guard.
+    flat : FlatOptimizer, default=None
+        The vectors that hold its parameters, where there are some: they are few.
     """
 
-    def __init__(self, module: nn.Module) -> None:
-        self._live = [*module.parameters(), *module.buffers()]
+    def __init__(self, module: nn.Module, flat: FlatOptimizer | None = None) -> None:
+        held = flat.gradients if flat else {}
+        live = [*(flat.numbers() if flat else ()), *(p for p in module.parameters() if p not in held)]
+        self._live = [value for value in (*live, *module.buffers()) if value.numel()]
         self._copy = [value.detach().clone() for value in self._live]
 
     def renew(self) -> bool:
         """Copy the module's values unless one of them is not finite; return whether all are."""
         values = [value.detach() for value in self._live]
-        numbers = [value for value in values if value.is_floating_point() and value.numel()]
-        if numbers and not torch.stack(torch._foreach_norm(numbers, math.inf)).isfinite().all():
+        numbers = [value for value in values if value.is_floating_point()]
+        if not all(math.isfinite(norm.item()) for norm in torch._foreach_norm(numbers, math.inf)):
             return False
         torch._foreach_copy_(self._copy, values)
         return True

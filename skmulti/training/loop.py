@@ -26,34 +26,35 @@ class TensorLoop:
     criterion : MixedLoss
         Its losses.
     optimizer : torch.optim.Optimizer
-        Its optimizer. Where it can be, it is replaced by a `FlatOptimizer` until `close`.
+        Its optimizer.
     scaler : TargetScaler
         What brings targets into the network's units.
+    flat : FlatOptimizer or None
+        What steps in place of the optimizer, where it can.
     device : str or torch.device
         Where to compute.
     """
 
-    def __init__(self, module: Any, criterion: MixedLoss, optimizer: Any, scaler: TargetScaler, device: Any) -> None:
+    def __init__(
+        self,
+        module: Any,
+        criterion: MixedLoss,
+        optimizer: Any,
+        scaler: TargetScaler,
+        flat: FlatOptimizer | None,
+        *,
+        device: Any,
+    ) -> None:
         self._module, self._criterion, self._optimizer, self._scaler = module, criterion, optimizer, scaler
+        self._flat = flat
         self._device = torch.device("cpu" if device is None else device)
         self._rows: dict[int, DeviceRows] = {}
-        self._flat = FlatOptimizer(optimizer) if FlatOptimizer.can_hold(optimizer) else None
         self._step: WrittenStep | AutogradStep | None = None
 
-    def is_for(self, module: Any, criterion: Any, optimizer: Any, scaler: Any) -> bool:
-        """Return whether these are still the parts, and nobody replaced a parameter of the network."""
-        same = (
-            module is self._module
-            and criterion is self._criterion
-            and optimizer is self._optimizer
-            and scaler is self._scaler
-        )
-        return same and (self.flat is None or self.flat.is_current(optimizer))
-
-    @property
-    def flat(self) -> FlatOptimizer | None:
-        """The optimizer on flat vectors, if it is in use."""
-        return self._step.flat if isinstance(self._step, AutogradStep) else self._flat
+    def is_for(self, *parts: Any) -> bool:
+        """Return whether these are still the parts."""
+        own = (self._module, self._criterion, self._optimizer, self._scaler, self._flat)
+        return all(ours is theirs for ours, theirs in zip(own, parts, strict=True))
 
     @property
     def step_name(self) -> str:
@@ -66,24 +67,15 @@ class TensorLoop:
         """Return whether steps go past the modules, which then need not know that they learn."""
         return isinstance(self._step, WrittenStep)
 
-    @property
-    def optimizer_name(self) -> str:
-        """What stepped."""
-        return "own" if self.flat is None else "flat"
-
     def train(self, loader: TensorLoader) -> BatchLosses:
         """Go through the batches of a loader once and step after each."""
         rows = self._rows_of(loader)
         if self._step is None:
             self._step = self._choose_step(rows)
-        if self.flat is not None:
-            self.flat.begin_epoch()
         parts = [
             self._step.run(X, y, weight, loader.batch_size)
             for X, y, weight in rows.blocks(loader.order(), loader.n_rows, loader.batch_size)
         ]
-        if self.flat is not None:
-            self.flat.publish()
         return BatchLosses.joined(parts)
 
     @torch.no_grad()
@@ -95,15 +87,6 @@ class TensorLoop:
             for X, y, weight in batches(*block, loader.batch_size):
                 measured.append(self._criterion.measure(check_raw(self._module(X)), y, weight))
         return BatchLosses.of(measured)
-
-    def numbers(self) -> list[Tensor] | None:
-        """Return vectors that hold all that is trained, or None where each parameter has its own memory."""
-        return None if self.flat is None else self.flat.numbers()
-
-    def close(self) -> None:
-        """Give each parameter its own memory again."""
-        if self.flat is not None:
-            self.flat.release()
 
     def _rows_of(self, loader: TensorLoader) -> DeviceRows:
         key = id(loader.dataset)

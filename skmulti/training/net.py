@@ -20,13 +20,14 @@ from torch.utils.data import DataLoader
 from skmulti._skorch import ContractNet, has_batch_norm
 from skmulti.training.callbacks import LossScoring, TermLog
 from skmulti.training.divergence import LastGood, TrainingDivergedError, divergence_message
+from skmulti.training.flat import FlatOptimizer
 from skmulti.training.loader import TensorLoader
 from skmulti.training.loop import TensorLoop
 from skmulti.training.randomness import RandomStreams
 from skmulti.training.rows import Rows, is_weighted
 from skmulti.training.steps import BatchLosses, check_raw
 from skmulti.training.threads import choose_threads, limited_threads
-from skmulti.training.way import TrainingLoop, why_skorch
+from skmulti.training.way import STEPPING, TrainingLoop, overridden, why_skorch
 
 # Rows of a batch that nobody learns from: enough to amortise the call, few enough for an image's activations.
 _READING_BATCH = 1024
@@ -49,6 +50,7 @@ class TrainingNet(ContractNet):
     _holdout: Rows | None = None
     _last_good: LastGood | None = None
     _loop: TensorLoop | None = None
+    _flat: FlatOptimizer | None = None
     _batch_terms: tuple[Tensor, Tensor | float] | None = None
     _exact_losses: Mapping[str, float] = MappingProxyType({})
     _first_broken: Mapping[str, float] = MappingProxyType({})
@@ -162,58 +164,84 @@ class TrainingNet(ContractNet):
         """
         if iterator is None:
             return
-        reason = why_skorch(self, TrainingNet, iterator, training=training)
-        if not reason:
-            losses = self._run_on_tensors(iterator, training)
-            self._record_terms(losses, prefix, with_total=True)
-            # Of the batches only the last has a record, where Checkpoint looks for one.
-            self.history.new_batch()
-            self.history.record_batch(f"{prefix}_loss", losses.last_total([term.weight for term in self.terms_]))
-            self.history.record_batch(f"{prefix}_batch_size", iterator.last_size)
-            self.history.record(f"{prefix}_batch_count", len(iterator))
-            return
         if training:
-            self._close_loop()
-            self.training_loop_ = TrainingLoop("skorch", reason=reason)
-        self._epoch_terms: list[tuple[Tensor, Tensor | float]] = []
-        super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
-        if self._epoch_terms:
-            self._record_terms(BatchLosses.of(self._epoch_terms), prefix)
+            self._begin_flat()
+        reason = why_skorch(self, TrainingNet, iterator, training=training)
+        step = "autograd"
+        if reason:
+            self._epoch_terms: list[tuple[Tensor, Tensor | float]] = []
+            super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
+            if self._epoch_terms:
+                self._record_terms(BatchLosses.of(self._epoch_terms), prefix)
+        else:
+            step = self._run_on_tensors(iterator, training, prefix)
+        if training:
+            if self._flat is not None:
+                self._flat.publish()
+            kind = "flat" if self._flat is not None and self._flat.in_use else "own"
+            self.training_loop_ = TrainingLoop("skorch" if reason else "tensor", step, kind, reason)
 
-    def _run_on_tensors(self, loader: TensorLoader, training: bool) -> BatchLosses:
-        parts = (self.module_, self.criterion_, self.optimizer_, self.target_scaler_)
+    def _run_on_tensors(self, loader: TensorLoader, training: bool, prefix: str) -> str:
+        """Go through the batches of a loader in our loop, record their losses, and say how steps were made."""
+        parts = (self.module_, self.criterion_, self.optimizer_, self.target_scaler_, self._flat)
         if self._loop is None or not self._loop.is_for(*parts):
-            self._close_loop()
             self._loop = TensorLoop(*parts, device=self.device)
         if self.module_.training is not training or not self._loop.is_written:
             self._set_training(training)
-        if not training:
-            return self._loop.validate(loader)
-        losses = self._loop.train(loader)
-        self.training_loop_ = TrainingLoop("tensor", step=self._loop.step_name, optimizer=self._loop.optimizer_name)
-        return losses
+        losses = self._loop.train(loader) if training else self._loop.validate(loader)
+        total = self._record_terms(losses, prefix)
+        # All batches share one record, where Checkpoint and others look for the last one.
+        self.history.new_batch()
+        self.history.record_batch(f"{prefix}_loss", total)
+        self.history.record_batch(f"{prefix}_batch_size", loader.n_rows)
+        self.history.record(f"{prefix}_batch_count", len(loader))
+        self._exact_losses = {**self._exact_losses, f"{prefix}_loss": total}
+        return self._loop.step_name if training else ""
+
+    def _step_optimizer(self, step_fn: Any) -> None:
+        """Step in skorch's loop with the numbers of ours."""
+        if self._flat is None or step_fn is None:
+            super()._step_optimizer(step_fn)
+            return
+        with torch.enable_grad():
+            step_fn()
+        self._flat.read_options()
+        self._flat.follow()
+
+    def _begin_flat(self) -> None:
+        """Let the optimizer step on flat vectors for an epoch, unless somebody else steps with it."""
+        if self._flat is not None and not self._flat.is_current(self.optimizer_):
+            self._close_flat()
+        if (
+            self._flat is None
+            and not overridden(self, TrainingNet, STEPPING)
+            and FlatOptimizer.can_hold(self.optimizer_)
+        ):
+            self._flat = FlatOptimizer(self.optimizer_)
+            self._last_good = LastGood(self.module_, self._flat)
+        if self._flat is not None:
+            self._flat.begin_epoch()
+
+    def _close_flat(self) -> None:
+        if self._flat is not None:
+            self._flat.release()
+            self._flat = None
+            self._last_good = LastGood(self.module_)
 
     def __getstate__(self) -> dict[str, Any]:
         # A checkpoint in the middle of training keeps the parameters, and not what works on them.
-        return {**super().__getstate__(), "_loop": None}
+        return {**super().__getstate__(), "_loop": None, "_flat": None}
 
-    def _close_loop(self) -> None:
-        if self._loop is not None:
-            self._loop.close()
-            self._loop = None
-
-    def _record_terms(self, losses: BatchLosses, prefix: str, *, with_total: bool = False) -> None:
-        """Record the mean of each term over the rows that it saw, and their weighted sum where nobody else does."""
-        terms, seen = losses.terms.cpu().double(), losses.seen.cpu()
-        self._remember_first_broken(terms, prefix)
-        # A term that saw no row has no mean: it is recorded as 0, as it counts in the total.
-        weight = seen.double().sum(0)
-        means = torch.where(weight > 0, (terms * seen).sum(0) / weight, 0.0).tolist()
-        for term, mean in zip(self.terms_, means, strict=True):
-            self.history.record(f"{prefix}_loss__{term.name}", mean)
-        if with_total or losses.are_weighted:
-            total = sum(term.weight * mean for term, mean in zip(self.terms_, means, strict=True))
+    def _record_terms(self, losses: BatchLosses, prefix: str) -> float:
+        """Record the mean of each term over the rows that it saw; return their weighted sum."""
+        means = losses.means()
+        if not all(map(math.isfinite, means)):
+            self._remember_first_broken(losses.terms, prefix)
+        self.history[-1].update({f"{prefix}_loss__{t.name}": mean for t, mean in zip(self.terms_, means, strict=True)})
+        total = sum(term.weight * mean for term, mean in zip(self.terms_, means, strict=True))
+        if losses.are_weighted:
             self._exact_losses = {**self._exact_losses, f"{prefix}_loss": total}
+        return total
 
     def _remember_first_broken(self, losses: Tensor, prefix: str) -> None:
         """Keep the terms of the first batch that is not finite: what comes after it is lost for all terms."""
@@ -243,7 +271,6 @@ class TrainingNet(ContractNet):
             with self._threads(len(rows.y), training=True), self._streams.active():
                 super().partial_fit(X, y)
         except Exception as error:
-            self._close_loop()
             if self._last_good is not None:
                 self._last_good.restore()
             if isinstance(error, TrainingDivergedError):
@@ -252,7 +279,7 @@ class TrainingNet(ContractNet):
                 self.notify("on_train_end", X=X, y=y)
             raise
         finally:
-            self._close_loop()
+            self._close_flat()
             self._drop_unfinished_epoch()
             for name in (
                 "_holdout",

@@ -42,9 +42,12 @@ class BatchLosses:
             return cls(torch.stack(terms), torch.stack(seen), are_weighted=True)
         return cls(torch.stack(terms), torch.tensor(seen, device=terms[0].device)[:, None])
 
-    def last_total(self, weights: list[float]) -> float:
-        """Return the weighted sum of the terms of the last batch."""
-        return sum(w * loss for w, loss in zip(weights, self.terms[-1].tolist(), strict=True))
+    def means(self) -> list[float]:
+        """Return the mean of each term over the rows that it saw."""
+        weight = self.seen.double().sum(0)
+        # A term that saw no row has no mean: it is recorded as 0, as it counts in the total.
+        means: list[float] = torch.where(weight > 0, (self.terms.double() * self.seen).sum(0) / weight, 0.0).tolist()
+        return means
 
     @classmethod
     def joined(cls, parts: list[BatchLosses]) -> BatchLosses:
@@ -122,23 +125,23 @@ class AutogradStep:
     name = "autograd"
 
     def __init__(self, module: nn.Module, criterion: MixedLoss, optimizer: Any, flat: FlatOptimizer | None) -> None:
-        self._module, self._criterion, self._optimizer, self.flat = module, criterion, optimizer, flat
+        self._module, self._criterion, self._optimizer, self._flat = module, criterion, optimizer, flat
         self._writes_gradient = criterion.rows_stand_alone and not any(criterion.parameters())
 
     def run(self, X: Tensor, y: Tensor, weight: Tensor | None, batch_size: int) -> BatchLosses:
         """Make one step per batch of these rows; return the losses as they were before each step."""
-        if weight is None and self._writes_gradient and self.flat is not None:
-            return self._run_by_gradient(X, y, batch_size)
+        if weight is None and self._writes_gradient and self._flat is not None:
+            return self._run_by_gradient(X, y, batch_size, self._flat)
         return self._run_by_loss(X, y, weight, batch_size)
 
-    def _run_by_gradient(self, X: Tensor, y: Tensor, batch_size: int) -> BatchLosses:
+    def _run_by_gradient(self, X: Tensor, y: Tensor, batch_size: int, flat: FlatOptimizer) -> BatchLosses:
         outputs = []
         for rows, targets in zip(X.split(batch_size), y.split(batch_size), strict=True):
             self._optimizer.zero_grad()
             raw = check_raw(self._module(rows))
             values = raw.detach()
             raw.backward(self._criterion.raw_gradient(values, targets))
-            self._step()
+            flat.follow()
             outputs.append(values)
         with torch.no_grad():
             return BatchLosses.of_rows(self._criterion.row_losses(torch.cat(outputs), y), batch_size)
@@ -157,26 +160,13 @@ class AutogradStep:
                 first.append((terms.detach(), seen))  # noqa: B023
                 return total
 
-            if self.flat is None:
+            if self._flat is None:
                 self._optimizer.step(closure)
             else:
                 closure()
-                self._step()
+                self._flat.follow()
             measured.append(first[0])
         return BatchLosses.of(measured)
-
-    @torch.no_grad()
-    def _step(self) -> None:
-        """Step along the gradients that autograd left."""
-        if self.flat is not None and self.flat.take_gradients():
-            self.flat.step()
-            return
-        # A parameter took no part, which the optimizer passes over, and a vector could not.
-        if self.flat is not None:
-            self.flat.publish()
-            self.flat.release()
-            self.flat = None
-        self._optimizer.step()
 
 
 def check_raw(raw: Any) -> Tensor:

@@ -24,6 +24,8 @@ _OF_TRAINING = (
     "get_train_step_accumulator",
 )
 _OF_VALIDATION = ("validation_step",)
+# Of these, the methods that may call the optimizer.
+STEPPING = ("run_single_epoch", "train_step", "_step_optimizer", "_zero_grad_optimizer")
 
 
 @dataclass(frozen=True)
@@ -73,9 +75,9 @@ def why_skorch(net: Any, base: type, iterator: Any, *, training: bool) -> str:
         return "the 'training_loop' parameter asks for it"
     if type(iterator) is not TensorLoader or not DeviceRows.can_hold(iterator.dataset):
         return "the batches are not those of a TensorLoader over arrays"
-    for name in (*_OF_ANY_BATCH, *(_OF_TRAINING if training else _OF_VALIDATION)):
-        if getattr(type(net), name) is not getattr(base, name) or name in vars(net):
-            return f"{type(net).__name__} overrides {name}"
+    name = overridden(net, base, (*_OF_ANY_BATCH, *(_OF_TRAINING if training else _OF_VALIDATION)))
+    if name:
+        return f"{type(net).__name__} overrides {name}"
     if type(net.criterion_) is not MixedLoss or (net._modules, net._criteria, net._optimizers) != (
         base._modules,  # type: ignore[attr-defined]
         base._criteria,  # type: ignore[attr-defined]
@@ -86,6 +88,11 @@ def why_skorch(net: Any, base: type, iterator: Any, *, training: bool) -> str:
         if _listens(callback, net, training=training):
             return f"the callback {name!r} listens to batches"
     return ""
+
+
+def overridden(net: Any, base: type, names: tuple[str, ...]) -> str:
+    """Return the first of these methods that is not the base's own, or an empty string."""
+    return next((name for name in names if _overrides(net, name, base)), "")
 
 
 def _listens(callback: Any, net: Any, *, training: bool) -> bool:
@@ -107,7 +114,5 @@ def _listens(callback: Any, net: Any, *, training: bool) -> bool:
     return True
 
 
-def _overrides(callback: Any, event: str, base: type) -> bool:
-    return event in getattr(callback, "__dict__", {}) or getattr(type(callback), event, None) is not getattr(
-        base, event
-    )
+def _overrides(one: Any, method: str, base: type) -> bool:
+    return method in getattr(one, "__dict__", {}) or getattr(type(one), method, None) is not getattr(base, method)

@@ -120,7 +120,7 @@ def plain_module(cls):
         return cls()
 
 
-# Ours steps as torch's fused kernel does. torch's default rounds otherwise, which shows in parameters that are almost 0.
+# Ours steps as torch's fused kernel does. torch's default rounds otherwise: it shows in parameters that are almost 0.
 each_loop = pytest.mark.parametrize(
     ("loop", "fused"), [("auto", True), ("skorch", True), ("auto", False)], ids=["tensor", "skorch", "not fused"]
 )

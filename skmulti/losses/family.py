@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -60,6 +62,7 @@ class Family:
         self.loss = members[0].loss
         self.columns = [column for term in members for column in term.columns]
         self.raw = [position for term in members for position in term.raw]
+        self.has_all_raw = len(self.raw) == sum(len(term.raw) for term in terms)
         self._n_terms = len(members)
         self._take_columns = selection(self.columns)
         self._take_raw = selection(self.raw)
@@ -125,12 +128,14 @@ class Family:
             )
         return values
 
-    def slope_(self, difference: Tensor) -> None:
-        """Turn differences of all raw outputs and targets into derivatives, in place, on the family's own."""
-        own = self._take_raw(difference)
-        slope = self.loss.slope_(own)  # type: ignore[attr-defined]
-        if not isinstance(self._take_raw, _Slice):
-            difference.index_copy_(1, self._take_raw.index, slope)
+    def slope_on_own(self) -> Callable[[Tensor], Any]:
+        """Return what turns differences of raw outputs and targets into derivatives, in place, on the family's own."""
+        assert isinstance(self.loss, DifferenceLoss)
+        if self.has_all_raw:
+            return self.loss.slope_
+        if isinstance(self._take_raw, _Slice):
+            return partial(_slope_on_view, self.loss.slope_, self._take_raw)
+        return partial(_slope_on_copy, self.loss.slope_, self._take_raw)
 
     def all_of(self, present: Tensor) -> Tensor:
         """Return whether all columns of a term are present, from (n_rows, n_columns) to (n_rows, n_terms)."""
@@ -185,6 +190,15 @@ def _newest_is(loss: type[ColumnLoss], method: str) -> bool:
     newest = next(cls for cls in loss.__mro__ if {"row_loss", "raw_gradient", "slope_"} & set(vars(cls)))
     own = set(vars(newest))
     return newest is not ColumnLoss and (method in own or (method == "raw_gradient" and "slope_" in own))
+
+
+def _slope_on_view(slope_: Callable[[Tensor], Tensor], take: _Slice, difference: Tensor) -> None:
+    slope_(take(difference))
+
+
+def _slope_on_copy(slope_: Callable[[Tensor], Tensor], take: _Gather, difference: Tensor) -> None:
+    slope = slope_(take(difference))
+    difference.index_copy_(1, take.index, slope)
 
 
 def families(terms: Sequence[Term]) -> list[Family]:

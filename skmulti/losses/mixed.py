@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -47,7 +47,7 @@ class MixedLoss(nn.Module):
     weights: Tensor
     weights_of_raw: Tensor
     fill: Tensor | None
-    _last_shares: tuple[Any, Tensor] | None = None
+    _last_shares: tuple[Any, Any] = (None, None)
 
     def __init__(self, terms: Sequence[Term], fill: Sequence[float] | None = None) -> None:
         super().__init__()
@@ -63,11 +63,11 @@ class MixedLoss(nn.Module):
         raw_order = [position for family in self.families for position in family.raw]
         column_order = [column for family in self.families for column in family.columns]
         self._raw_in_order = selection([raw_order.index(i) for i in range(len(raw_order))])
-        self._are_of_difference = all(family.is_of_difference for family in self.families)
-        if self._are_of_difference:
-            self._columns_of_raw = selection(
-                [column for _, column in sorted(zip(raw_order, column_order, strict=True))]
-            )
+        self._slopes: list[Callable[[Tensor], Any]] = []
+        if all(family.is_of_difference for family in self.families):
+            columns = [column for _, column in sorted(zip(raw_order, column_order, strict=True))]
+            self._columns_of_raw = None if columns == sorted(columns) else selection(columns)
+            self._slopes = [family.slope_on_own() for family in self.families]
         weight_of = {position: term.weight for term in terms for position in term.raw}
         by_raw = torch.tensor([weight_of[i] for i in range(self.n_raw)], dtype=torch.get_default_dtype())
         self.register_buffer("weights_of_raw", by_raw, persistent=False)
@@ -153,14 +153,14 @@ class MixedLoss(nn.Module):
             The derivative of `forward`, up to rounding.
         """
         self._check_shapes(raw, y)
-        if self._are_of_difference:
-            gradient = raw - self._columns_of_raw(y)
-            for family in self.families:
-                family.slope_(gradient)
+        if self._slopes:
+            gradient = raw - (self._columns_of_raw(y) if self._columns_of_raw else y)
+            for slope_ in self._slopes:
+                slope_(gradient)
         else:
             parts = [family.raw_gradients(raw, y) for family in self.families]
             gradient = self._raw_in_order(parts[0] if len(parts) == 1 else torch.cat(parts, dim=1))
-        return gradient.mul_(self._shares(raw.shape[0], gradient.dtype))
+        return gradient.mul_(self._shares(raw.shape[0], raw))
 
     def row_losses(self, raw: Tensor, y: Tensor, *, weighted: bool = False) -> Tensor:
         """Return the loss of each row and term, not weighted, shape (n_rows, n_terms).
@@ -202,12 +202,13 @@ class MixedLoss(nn.Module):
             y_pred[:, family.columns] = family.predict(raw).double()
         return y_pred
 
-    def _shares(self, n_rows: int, dtype: torch.dtype) -> Tensor:
+    def _shares(self, n_rows: int, raw: Tensor) -> Tensor:
         """Return what a row's loss counts in the total, for each raw output: all batches but the last are alike."""
-        key = (n_rows, dtype, self.weights_of_raw.device)
-        if self._last_shares is None or self._last_shares[0] != key:
-            self._last_shares = (key, (self.weights_of_raw / n_rows).to(dtype))
-        return self._last_shares[1]
+        key = (n_rows, raw.dtype, raw.device)
+        if self._last_shares[0] != key:
+            self._last_shares = (key, (self.weights_of_raw / n_rows).to(raw.dtype))
+        shares: Tensor = self._last_shares[1]
+        return shares
 
     def _collect(self, values: list[Tensor]) -> Tensor:
         """Return the families' values, each of shape (n_rows, its terms), in the order of the terms."""

@@ -14,15 +14,13 @@ class LossScoring(PassthroughScoring):
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         """Record the loss, and whether it is the best so far."""
-        if self.name not in net._exact_losses:
+        row = net.history[-1]
+        if self.name in net._exact_losses:
+            loss = net._exact_losses[self.name]
+            row[self.name], row[f"{self.name}_best"] = loss, bool(self._is_best_score(loss))
+            self.best_score_: float = min(loss, self.best_score_)
+        elif self.name.replace("loss", "batch_count") in row:
             super().on_epoch_end(net, **kwargs)
-            return
-        loss = net._exact_losses[self.name]
-        is_best = bool(self._is_best_score(loss))
-        if is_best:
-            self.best_score_: float = loss
-        net.history.record(self.name, loss)
-        net.history.record(self.name + "_best", is_best)
 
 
 class TermLog(PrintLog):

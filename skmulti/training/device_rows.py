@@ -83,8 +83,9 @@ class DeviceRows:
         batch_size : int
             The rows of a batch: each block but the last holds a multiple of it.
         """
-        row_bytes = max(1, self._X[:1].nbytes)
-        at_once = max(1, _BLOCK_BYTES.get(self._device.type, 2**26) // (row_bytes * batch_size)) * batch_size
+        row_bytes = self._X.nbytes // max(1, len(self._X))
+        block_bytes = _BLOCK_BYTES.get(self._device.type, 2**26)
+        at_once = max(1, block_bytes // max(1, row_bytes * batch_size)) * batch_size
         on_device = None if order is None else order.to(self._device)
         for start in range(0, n_rows, at_once):
             stop = min(start + at_once, n_rows)

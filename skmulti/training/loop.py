@@ -10,9 +10,10 @@ from torch import Tensor
 from skmulti.losses import MixedLoss
 from skmulti.scaling import TargetScaler
 from skmulti.training.device_rows import DeviceRows
+from skmulti.training.epoch_losses import BatchLosses, RowLosses
 from skmulti.training.flat import FlatOptimizer
 from skmulti.training.loader import TensorLoader
-from skmulti.training.steps import AutogradStep, BatchLosses, WrittenStep, batches, check_raw
+from skmulti.training.steps import AutogradStep, WrittenStep, batches, check_raw
 from skmulti.training.written import written_pass
 
 
@@ -67,16 +68,16 @@ class TensorLoop:
         """Return whether steps go past the modules, which then need not know that they learn."""
         return isinstance(self._step, WrittenStep)
 
-    def train(self, loader: TensorLoader) -> BatchLosses:
+    def train(self, loader: TensorLoader) -> RowLosses | BatchLosses:
         """Go through the batches of a loader once and step after each."""
         rows = self._rows_of(loader)
         if self._step is None:
             self._step = self._choose_step(rows)
-        parts = [
-            self._step.run(X, y, weight, loader.batch_size)
-            for X, y, weight in rows.blocks(loader.order(), loader.n_rows, loader.batch_size)
-        ]
-        return BatchLosses.joined(parts)
+        parts: list[RowLosses | BatchLosses] = []
+        for X, y, weight in rows.blocks(loader.order(), loader.n_rows, loader.batch_size):
+            losses = self._step.run(X, y, weight, loader.batch_size)
+            parts.append(losses if len(X) == loader.n_rows else losses.per_batch())
+        return parts[0] if len(parts) == 1 else BatchLosses.joined([part.per_batch() for part in parts])
 
     @torch.no_grad()
     def validate(self, loader: TensorLoader) -> BatchLosses:

@@ -20,17 +20,30 @@ from torch.utils.data import DataLoader
 from skmulti._skorch import ContractNet, has_batch_norm
 from skmulti.training.callbacks import LossScoring, TermLog
 from skmulti.training.divergence import LastGood, TrainingDivergedError, divergence_message
+from skmulti.training.epoch_losses import BatchLosses, RowLosses
 from skmulti.training.flat import FlatOptimizer
 from skmulti.training.loader import TensorLoader
 from skmulti.training.loop import TensorLoop
 from skmulti.training.randomness import RandomStreams
 from skmulti.training.rows import Rows, is_weighted
-from skmulti.training.steps import BatchLosses, check_raw
+from skmulti.training.steps import check_raw
 from skmulti.training.threads import choose_threads, limited_threads
 from skmulti.training.way import STEPPING, TrainingLoop, overridden, why_skorch
 
 # Rows of a batch that nobody learns from: enough to amortise the call, few enough for an image's activations.
 _READING_BATCH = 1024
+# What a net has while it trains, and not before or after.
+_OF_ONE_TRAINING = (
+    "_batch_terms",
+    "_epoch_terms",
+    "_exact_losses",
+    "_first_broken",
+    "_flat",
+    "_holdout",
+    "_last_good",
+    "_loop",
+    "_reasons",
+)
 
 
 class TrainingNet(ContractNet):
@@ -54,6 +67,7 @@ class TrainingNet(ContractNet):
     _batch_terms: tuple[Tensor, Tensor | float] | None = None
     _exact_losses: Mapping[str, float] = MappingProxyType({})
     _first_broken: Mapping[str, float] = MappingProxyType({})
+    _reasons: Mapping[bool, tuple[Any, Any, str]] = MappingProxyType({})
 
     @property
     def _default_callbacks(self) -> list[tuple[str, Any]]:
@@ -166,7 +180,7 @@ class TrainingNet(ContractNet):
             return
         if training:
             self._begin_flat()
-        reason = why_skorch(self, TrainingNet, iterator, training=training)
+        reason = self._why_skorch(iterator, training)
         step = "autograd"
         if reason:
             self._epoch_terms: list[tuple[Tensor, Tensor | float]] = []
@@ -181,6 +195,14 @@ class TrainingNet(ContractNet):
             kind = "flat" if self._flat is not None and self._flat.in_use else "own"
             self.training_loop_ = TrainingLoop("skorch" if reason else "tensor", step, kind, reason)
 
+    def _why_skorch(self, iterator: Any, training: bool) -> str:
+        """Return why skorch's loop must go through these batches: asked once for all epochs."""
+        known = self._reasons.get(training)
+        if known is None or known[0] is not iterator or known[1] is not self.callbacks_:
+            known = (iterator, self.callbacks_, why_skorch(self, TrainingNet, iterator, training=training))
+            self._reasons = {**self._reasons, training: known}
+        return known[2]
+
     def _run_on_tensors(self, loader: TensorLoader, training: bool, prefix: str) -> str:
         """Go through the batches of a loader in our loop, record their losses, and say how steps were made."""
         parts = (self.module_, self.criterion_, self.optimizer_, self.target_scaler_, self._flat)
@@ -190,12 +212,11 @@ class TrainingNet(ContractNet):
             self._set_training(training)
         losses = self._loop.train(loader) if training else self._loop.validate(loader)
         total = self._record_terms(losses, prefix)
-        # All batches share one record, where Checkpoint and others look for the last one.
-        self.history.new_batch()
-        self.history.record_batch(f"{prefix}_loss", total)
-        self.history.record_batch(f"{prefix}_batch_size", loader.n_rows)
-        self.history.record(f"{prefix}_batch_count", len(loader))
         self._exact_losses = {**self._exact_losses, f"{prefix}_loss": total}
+        row = self.history[-1]
+        row[f"{prefix}_batch_count"] = len(loader)
+        # All batches share one record, where Checkpoint and others look for the last one.
+        row["batches"].append({f"{prefix}_loss": total, f"{prefix}_batch_size": loader.n_rows})
         return self._loop.step_name if training else ""
 
     def _step_optimizer(self, step_fn: Any) -> None:
@@ -232,36 +253,29 @@ class TrainingNet(ContractNet):
         # A checkpoint in the middle of training keeps the parameters, and not what works on them.
         return {**super().__getstate__(), "_loop": None, "_flat": None}
 
-    def _record_terms(self, losses: BatchLosses, prefix: str) -> float:
+    def _record_terms(self, losses: RowLosses | BatchLosses, prefix: str) -> float:
         """Record the mean of each term over the rows that it saw; return their weighted sum."""
         means = losses.means()
-        if not all(map(math.isfinite, means)):
-            self._remember_first_broken(losses.terms, prefix)
+        if not self._first_broken and not all(map(math.isfinite, means)):
+            self._first_broken = self._find_first_broken(losses.per_batch().terms, means, prefix)
         self.history[-1].update({f"{prefix}_loss__{t.name}": mean for t, mean in zip(self.terms_, means, strict=True)})
         total = sum(term.weight * mean for term, mean in zip(self.terms_, means, strict=True))
         if losses.are_weighted:
             self._exact_losses = {**self._exact_losses, f"{prefix}_loss": total}
         return total
 
-    def _remember_first_broken(self, losses: Tensor, prefix: str) -> None:
-        """Keep the terms of the first batch that is not finite: what comes after it is lost for all terms."""
+    def _find_first_broken(self, losses: Tensor, means: list[float], prefix: str) -> dict[str, float]:
+        """Return the terms of the first batch that is not finite: what comes after it is lost for all terms."""
         broken = losses[~losses.isfinite().all(1)]
-        if len(broken) and not self._first_broken:
-            names = [term.name if prefix == "train" else f"{term.name}, validation" for term in self.terms_]
-            self._first_broken = dict(zip(names, broken[0].tolist(), strict=True))
+        names = [term.name if prefix == "train" else f"{term.name}, validation" for term in self.terms_]
+        return dict(zip(names, broken[0].tolist() if len(broken) else means, strict=True))
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         """Renew the copy of the parameters, or stop where a loss or a parameter is not finite."""
+        if not self._first_broken and (self._last_good is None or self._last_good.renew()):
+            return
         row = self.history[-1]
-        losses = {
-            (term.name if prefix == "train" else f"{term.name}, validation"): row[key]
-            for prefix in ("train", "valid")
-            for term in self.terms_
-            if (key := f"{prefix}_loss__{term.name}") in row
-        }
-        finite = self._last_good is None or self._last_good.renew() if _all_finite(losses) else False
-        if not finite:
-            raise TrainingDivergedError(divergence_message(row["epoch"], self._first_broken or losses))
+        raise TrainingDivergedError(divergence_message(row["epoch"], self._first_broken))
 
     def _train(self, rows: Rows, holdout: Rows | None) -> None:
         """Run skorch's training on checked rows."""
@@ -281,15 +295,7 @@ class TrainingNet(ContractNet):
         finally:
             self._close_flat()
             self._drop_unfinished_epoch()
-            for name in (
-                "_holdout",
-                "_last_good",
-                "_batch_terms",
-                "_epoch_terms",
-                "_exact_losses",
-                "_first_broken",
-                "_loop",
-            ):
+            for name in _OF_ONE_TRAINING:
                 self.__dict__.pop(name, None)
 
     def _threads(self, n_rows: int, *, training: bool) -> AbstractContextManager[None]:
@@ -303,7 +309,3 @@ class TrainingNet(ContractNet):
         if len(self.history) and recorded_last not in self.history[-1]:
             del self.history[-1:]
         self.n_iter_ = len(self.history)
-
-
-def _all_finite(losses: dict[str, float]) -> bool:
-    return all(math.isfinite(value) for value in losses.values())

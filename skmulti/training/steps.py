@@ -3,70 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from skmulti.losses import MixedLoss
+from skmulti.training.epoch_losses import BatchLosses, RowLosses
 from skmulti.training.flat import FlatOptimizer
 from skmulti.training.written import Pass
 
 Batch = tuple[Tensor, Tensor, Tensor | None]
-
-
-@dataclass(frozen=True)
-class BatchLosses:
-    """The losses of some batches.
-
-    Attributes
-    ----------
-    terms : Tensor of shape (n_batches, n_terms)
-        The loss of each term, not multiplied by its weight.
-    seen : Tensor of shape (n_batches, 1) or (n_batches, n_terms)
-        The weight of the rows that a term saw; their number where all rows weigh one.
-    are_weighted : bool
-        Whether rows have weights or miss targets, so that each term has weights of its own.
-    """
-
-    terms: Tensor
-    seen: Tensor
-    are_weighted: bool = False
-
-    @classmethod
-    def of(cls, measured: list[tuple[Tensor, Tensor | float]]) -> BatchLosses:
-        """Return the losses of batches that were measured one by one."""
-        terms, seen = zip(*measured, strict=True)
-        if isinstance(seen[0], Tensor):
-            return cls(torch.stack(terms), torch.stack(seen), are_weighted=True)
-        return cls(torch.stack(terms), torch.tensor(seen, device=terms[0].device)[:, None])
-
-    def means(self) -> list[float]:
-        """Return the mean of each term over the rows that it saw."""
-        weight = self.seen.double().sum(0)
-        # A term that saw no row has no mean: it is recorded as 0, as it counts in the total.
-        means: list[float] = torch.where(weight > 0, (self.terms.double() * self.seen).sum(0) / weight, 0.0).tolist()
-        return means
-
-    @classmethod
-    def joined(cls, parts: list[BatchLosses]) -> BatchLosses:
-        """Return the losses of all batches of some parts."""
-        if len(parts) == 1:
-            return parts[0]
-        terms, seen = torch.cat([part.terms for part in parts]), torch.cat([part.seen for part in parts])
-        return cls(terms, seen, are_weighted=parts[0].are_weighted)
-
-    @classmethod
-    def of_rows(cls, values: Tensor, batch_size: int) -> BatchLosses:
-        """Return the means of row losses, shape (n_rows, n_terms), over each batch."""
-        n_full, rest = divmod(len(values), batch_size)
-        means = values[: n_full * batch_size].unflatten(0, (n_full, batch_size)).mean(1)
-        seen = [float(batch_size)] * n_full
-        if rest:
-            means = torch.cat([means, values[-rest:].mean(0, keepdim=True)])
-            seen.append(float(rest))
-        return cls(means, torch.tensor(seen, device=values.device)[:, None])
 
 
 def batches(X: Tensor, y: Tensor, weight: Tensor | None, batch_size: int) -> Iterator[Batch]:
@@ -94,7 +41,7 @@ class WrittenStep:
         self._network, self._criterion, self._flat = network, criterion, flat
 
     @torch.no_grad()
-    def run(self, X: Tensor, y: Tensor, weight: Tensor | None, batch_size: int) -> BatchLosses:
+    def run(self, X: Tensor, y: Tensor, weight: Tensor | None, batch_size: int) -> RowLosses:
         """Make one step per batch of these rows; return the losses as they were before each step."""
         forward, backward, step = self._network.forward, self._network.backward, self._flat.step
         gradient_of = self._criterion.raw_gradient
@@ -104,7 +51,7 @@ class WrittenStep:
             backward(gradient_of(raw, targets), for_input=False)
             step()
             outputs.append(raw)
-        return BatchLosses.of_rows(self._criterion.row_losses(torch.cat(outputs), y), batch_size)
+        return RowLosses(self._criterion.row_losses(torch.cat(outputs), y), batch_size)
 
 
 class AutogradStep:
@@ -128,13 +75,13 @@ class AutogradStep:
         self._module, self._criterion, self._optimizer, self._flat = module, criterion, optimizer, flat
         self._writes_gradient = criterion.rows_stand_alone and not any(criterion.parameters())
 
-    def run(self, X: Tensor, y: Tensor, weight: Tensor | None, batch_size: int) -> BatchLosses:
+    def run(self, X: Tensor, y: Tensor, weight: Tensor | None, batch_size: int) -> RowLosses | BatchLosses:
         """Make one step per batch of these rows; return the losses as they were before each step."""
         if weight is None and self._writes_gradient and self._flat is not None:
             return self._run_by_gradient(X, y, batch_size, self._flat)
         return self._run_by_loss(X, y, weight, batch_size)
 
-    def _run_by_gradient(self, X: Tensor, y: Tensor, batch_size: int, flat: FlatOptimizer) -> BatchLosses:
+    def _run_by_gradient(self, X: Tensor, y: Tensor, batch_size: int, flat: FlatOptimizer) -> RowLosses:
         outputs = []
         for rows, targets in zip(X.split(batch_size), y.split(batch_size), strict=True):
             self._optimizer.zero_grad()
@@ -144,7 +91,7 @@ class AutogradStep:
             flat.follow()
             outputs.append(values)
         with torch.no_grad():
-            return BatchLosses.of_rows(self._criterion.row_losses(torch.cat(outputs), y), batch_size)
+            return RowLosses(self._criterion.row_losses(torch.cat(outputs), y), batch_size)
 
     def _run_by_loss(self, X: Tensor, y: Tensor, weight: Tensor | None, batch_size: int) -> BatchLosses:
         measured: list[tuple[Tensor, Tensor | float]] = []

@@ -12,7 +12,7 @@ from torch import nn
 
 # Multiplications of one step for which a further thread pays. Below, threads wait for one another longer than they
 # work, and on a machine with other things to do they wait many times as long.
-_WORK_PER_THREAD = 50_000_000
+_WORK_PER_THREAD = 10_000_000
 
 
 def choose_threads(n_threads: Any, module: nn.Module, input_shape: tuple[int, ...], n_rows: int) -> int:

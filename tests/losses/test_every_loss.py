@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from skmulti.losses import COLUMN_LOSSES, MixedLoss, Term
+from skmulti.losses import COLUMN_LOSSES, AbsoluteError, Huber, MixedLoss, Term
 from tests.losses.every_loss import EVERY_EXAMPLE, EVERY_LOSS, batch
 
 each_example = pytest.mark.parametrize("example", EVERY_EXAMPLE, ids=lambda example: example.name)
@@ -66,6 +66,19 @@ def test_the_gradient_of_a_table_is_that_of_its_total(example):
     leaf = raw.clone().requires_grad_()
     mixed(leaf, y).backward()
     assert_close(mixed.raw_gradient(raw, y), leaf.grad, rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("columns", [(0, 1, 3), (0, 2), (2, 1), (3, 0, 1)], ids=str)
+def test_columns_of_a_loss_may_stand_anywhere(columns):
+    rest = [i for i in range(4) if i not in columns]
+    # Columns and raw outputs in another order, as heads may have them.
+    losses = {**dict.fromkeys(columns, Huber()), **dict.fromkeys(rest, AbsoluteError())}
+    for order in ([0, 1, 2, 3], [2, 0, 3, 1]):
+        mixed = MixedLoss([Term(str(i), losses[i], (i,), (order[i],), 1.0 + i) for i in range(4)])
+        raw, y = torch.randn(2, 10, 4, generator=torch.Generator().manual_seed(0)).unbind()
+        leaf = raw.clone().requires_grad_()
+        mixed(leaf, y).backward()
+        assert_close(mixed.raw_gradient(raw, y), leaf.grad)
 
 
 def test_a_gradient_of_the_parent_is_not_used_for_a_loss_of_ones_own():

@@ -1,0 +1,101 @@
+"""The losses of an epoch: those of each batch, or those of all rows until somebody asks for batches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class BatchLosses:
+    """The losses of some batches.
+
+    Attributes
+    ----------
+    terms : Tensor of shape (n_batches, n_terms)
+        The loss of each term, not multiplied by its weight.
+    seen : Tensor of shape (n_batches, 1) or (n_batches, n_terms)
+        The weight of the rows that a term saw; their number where all rows weigh one.
+    are_weighted : bool
+        Whether rows have weights or miss targets, so that each term has weights of its own.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skmulti.training.epoch_losses import BatchLosses
+    >>> BatchLosses(torch.tensor([[1.0], [4.0]]), seen=torch.tensor([[2.0], [1.0]])).means()
+    [2.0]
+    """
+
+    terms: Tensor
+    seen: Tensor
+    are_weighted: bool = False
+
+    @classmethod
+    def of(cls, measured: Sequence[tuple[Tensor, Tensor | float]]) -> BatchLosses:
+        """Return the losses of batches that were measured one by one."""
+        terms, seen = zip(*measured, strict=True)
+        if isinstance(seen[0], Tensor):
+            return cls(torch.stack(terms), torch.stack(seen), are_weighted=True)
+        return cls(torch.stack(terms), torch.tensor(seen, device=terms[0].device)[:, None])
+
+    @classmethod
+    def joined(cls, parts: Sequence[BatchLosses]) -> BatchLosses:
+        """Return the losses of all batches of some parts."""
+        terms, seen = torch.cat([part.terms for part in parts]), torch.cat([part.seen for part in parts])
+        return cls(terms, seen, are_weighted=parts[0].are_weighted)
+
+    def means(self) -> list[float]:
+        """Return the mean of each term over the rows that it saw."""
+        weight = self.seen.double().sum(0)
+        # A term that saw no row has no mean: it is recorded as 0, as it counts in the total.
+        means: list[float] = torch.where(weight > 0, (self.terms.double() * self.seen).sum(0) / weight, 0.0).tolist()
+        return means
+
+    def per_batch(self) -> BatchLosses:
+        """Return the losses of each batch."""
+        return self
+
+
+@dataclass(frozen=True)
+class RowLosses:
+    """The losses of rows that all weigh one, taken in batches.
+
+    Attributes
+    ----------
+    values : Tensor of shape (n_rows, n_terms)
+        The loss of each row and term.
+    batch_size : int
+        The rows of each batch but the last.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skmulti.training.epoch_losses import RowLosses
+    >>> losses = RowLosses(torch.tensor([[1.0], [3.0], [8.0]]), batch_size=2)
+    >>> losses.means(), losses.per_batch().terms
+    ([4.0], tensor([[2.],
+            [8.]]))
+    """
+
+    values: Tensor
+    batch_size: int
+    are_weighted = False
+
+    def means(self) -> list[float]:
+        """Return the mean of each term."""
+        means: list[float] = self.values.mean(0).tolist()
+        return means
+
+    def per_batch(self) -> BatchLosses:
+        """Return the means over each batch."""
+        n_full, rest = divmod(len(self.values), self.batch_size)
+        means = self.values[: n_full * self.batch_size].unflatten(0, (n_full, self.batch_size)).mean(1)
+        seen = [float(self.batch_size)] * n_full
+        if rest:
+            means = torch.cat([means, self.values[-rest:].mean(0, keepdim=True)])
+            seen.append(float(rest))
+        return BatchLosses(means, torch.tensor(seen, device=means.device)[:, None])

@@ -186,12 +186,11 @@ class ContractNet(MultiOutputMixin, NeuralNetRegressor, _ClassesMetadata):
         change in its last digit with the number of rows. Whole blocks keep it.
         """
         X, y = unpack_data(batch)
-        n_rows = len(X)
-        rest = -n_rows % _ROWS_PER_BLOCK
+        rest = missing_rows(len(X))
         if training or not rest or not isinstance(X, torch.Tensor):
             return super().evaluation_step(batch, training=training)
         padded = torch.cat([X, X[-1:].expand(rest, *X.shape[1:])])
-        return super().evaluation_step((padded, y), training=training)[:n_rows]
+        return super().evaluation_step((padded, y), training=training)[: len(X)]
 
     @contextmanager
     def _unchanged_on_error(self, but_for: type[BaseException] | tuple[()] = ()) -> Iterator[None]:
@@ -208,6 +207,11 @@ class ContractNet(MultiOutputMixin, NeuralNetRegressor, _ClassesMetadata):
                 self.__dict__.clear()
                 self.__dict__.update(before)
             raise
+
+
+def missing_rows(n_rows: int) -> int:
+    """Return how many rows are missing to whole blocks."""
+    return -n_rows % _ROWS_PER_BLOCK
 
 
 def _with_inherited_parameters(cls: type) -> inspect.Signature:

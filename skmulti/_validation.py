@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,8 @@ import numpy as np
 import torch
 from scipy import sparse
 from sklearn.utils.validation import check_array, validate_data
+
+_LARGEST = np.finfo(np.float32).max
 
 
 @dataclass(frozen=True)
@@ -140,6 +143,12 @@ def check_inputs(estimator: Any, X: Any, *, reset: bool, parameter: str = "X", m
             f"{parameter} must be one array, data frame or tensor. Got {type(X).__name__} instead; a module of several "
             "inputs takes them side by side in one array, and parts them in its forward."
         )
+    if not reset and _is_as_in_fit(estimator, X):
+        if X.dtype != estimator._input_dtype or not X.flags.c_contiguous:
+            with np.errstate(over="ignore"):
+                X = X.astype(estimator._input_dtype, order="C")
+        _refuse_non_finite(X, None, parameter)
+        return X
     X = _to_numbers(X, parameter)
     if not reset:
         _refuse_other_shape(estimator, getattr(X, "shape", None), parameter)
@@ -162,6 +171,17 @@ def check_inputs(estimator: Any, X: Any, *, reset: bool, parameter: str = "X", m
         _refuse_other_shape(estimator, X_checked.shape, parameter)
     _refuse_non_finite(X_checked, getattr(estimator, "feature_names_in_", None), parameter)
     return X_checked
+
+
+def _is_as_in_fit(estimator: Any, X: Any) -> bool:
+    """Return whether X is an array of floats of the right shape without names, of which there is nothing to ask."""
+    return (
+        type(X) is np.ndarray
+        and X.dtype in (np.float32, np.float64)
+        and len(X) > 0
+        and X.shape[1:] == estimator.input_shape_
+        and not hasattr(estimator, "feature_names_in_")
+    )
 
 
 def _to_numbers(values: Any, parameter: str) -> Any:
@@ -221,14 +241,13 @@ def _refuse_other_shape(estimator: Any, shape: tuple[int, ...] | None, parameter
 
 
 def _refuse_non_finite(values: np.ndarray, names: Any, parameter: str, advice: str = "") -> None:
-    largest = np.finfo(np.float32).max
     # One pass over the data where all is well: a sum is finite only if all of its parts are.
     with np.errstate(over="ignore", invalid="ignore"):
-        finite = np.isfinite(np.sum(values, dtype=np.float64))
-        if finite and (values.dtype == np.float32 or np.max(np.abs(values), initial=0.0) <= largest):
+        finite = math.isfinite(values.sum())
+        if finite and (values.dtype == np.float32 or np.max(np.abs(values), initial=0.0) <= _LARGEST):
             return
     too_large = "infinity or a value too large for float32"
-    for what, bad in (("NaN", np.isnan(values)), (too_large, np.abs(values) > largest)):
+    for what, bad in (("NaN", np.isnan(values)), (too_large, np.abs(values) > _LARGEST)):
         if bad.any():
             hint = f" {advice}" if advice and what == "NaN" else ""
             where = _where(bad, names)

@@ -22,6 +22,7 @@ from skmulti.reading import ReadingNet
 from skmulti.scaling import TargetScaler
 from skmulti.terms import resolve_terms
 from skmulti.training import RandomStreams, Rows
+from skmulti.training.threads import multiplications
 
 
 class BuildingNet(ReadingNet):
@@ -70,24 +71,27 @@ class BuildingNet(ReadingNet):
 
     def initialize_module(self) -> BuildingNet:
         """Build the network with the sizes of the data."""
+        self.module_ = self._built_module()
+        self._work_per_row = multiplications(self.module_, self.input_shape_)
+        return self
+
+    def _built_module(self) -> nn.Module:
         given = self.get_params_for("module")
         module = self.module
         if isinstance(module, nn.Module) and not given:
-            self.module_ = copy.deepcopy(module)
-            return self
+            return copy.deepcopy(module)
         factory = type(module) if isinstance(module, nn.Module) else module
         accepted = inspect.signature(factory).parameters
         sizes = {name: value for name, value in self._sizes().items() if name in accepted}
         own = {name: getattr(self, name) for name in self._module_params}
         with self._streams.active():
-            built = factory(**{**sizes, **own, **given})
+            built: nn.Module = factory(**{**sizes, **own, **given})
         if any(is_lazy(parameter) for parameter in built.parameters()):
             raise ValueError(
                 "The 'module' parameter must be a module that knows its sizes when it is built. Got one with lazy "
                 "layers; give its __init__ a parameter 'input_shape', which it is told."
             )
-        self.module_ = built
-        return self
+        return built
 
     def initialize_optimizer(self, *args: Any) -> BuildingNet:
         """Build the optimizer, and refuse groups of parameters that match nothing or set nothing."""

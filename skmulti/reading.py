@@ -13,9 +13,22 @@ from torch import Tensor
 
 from skmulti._validation import check_inputs, check_sample_weight
 from skmulti.columns import Columns
+from skmulti.forward import learns, raw_outputs, rows_at_once
 from skmulti.losses import MixedLoss, Term
 from skmulti.scaling import TargetScaler
-from skmulti.training import TrainingNet
+from skmulti.training import TensorLoader, TrainingNet
+from skmulti.training.way import overridden
+
+# The methods of a net through which inputs go; who overrides one wants it called.
+_OF_FORWARD = (
+    "evaluation_step",
+    "forward",
+    "forward_iter",
+    "get_dataset",
+    "get_iterator",
+    "infer",
+    "_set_training",
+)
 
 
 class ReadingNet(TrainingNet):
@@ -58,7 +71,9 @@ class ReadingNet(TrainingNet):
         wanted = self._asked_columns(columns)
         families = self._families_that_say("std", wanted) if return_std else []
         raw = self._raw(X)
-        y_pred = self.target_scaler_.inverse_transform(self._reader.predict(raw).numpy())[:, wanted]
+        y_pred = self.target_scaler_.inverse_transform(self._reader.predict(raw).numpy())
+        if columns is not None:
+            y_pred = y_pred[:, wanted]
         if not return_std:
             return self._as_given(y_pred)
         std = np.empty((len(raw), len(self.target_names_)))
@@ -231,19 +246,30 @@ class ReadingNet(TrainingNet):
         return self._as_given(difference)
 
     def _raw(self, X: Any) -> Tensor:
-        check_is_fitted(self)
-        inputs = X if is_dataset(X) else check_inputs(self, X, reset=False)
-        with self._threads(len(inputs), training=False):
-            raw: Tensor = self.forward(inputs)
-        # skorch's EpochScoring(on_train=True) hands over what the training step computed, with its gradient.
-        return raw.detach()
+        self._refuse_unfitted()
+        if is_dataset(X) or self.iterator_valid is not TensorLoader or overridden(self, ReadingNet, _OF_FORWARD):
+            inputs = X if is_dataset(X) else check_inputs(self, X, reset=False)
+            with self._threads(min(len(inputs), self._rows_per_batch(self.batch_size, len(inputs), training=False))):
+                raw: Tensor = self.forward(inputs)
+            # skorch's EpochScoring(on_train=True) hands over what the training step computed, with its gradient.
+            return raw.detach()
+        inputs = check_inputs(self, X, reset=False)
+        if learns(self.module_):
+            self._set_training(False)
+        with self._threads(min(len(inputs), rows_at_once(inputs))):
+            return raw_outputs(self.module_, inputs, self.device)
 
     def _as_given(self, values: np.ndarray) -> np.ndarray:
         """Return values of shape (n_samples, n_columns, ...) with y's own number of dimensions."""
         return values if self._y_ndim == 2 else values[:, 0]
 
+    def _refuse_unfitted(self) -> None:
+        # scikit-learn's check asks for more than this, and takes its time.
+        if not self.initialized_:
+            check_is_fitted(self)
+
     def _asked_columns(self, columns: Any) -> list[int]:
-        check_is_fitted(self)
+        self._refuse_unfitted()
         if columns is None:
             return list(range(len(self.target_names_)))
         known: Columns = self._groups(tuple(self.target_names_))

@@ -85,8 +85,10 @@ class TargetScaler:
         return dataclasses.replace(self, scale=np.where((self.scale == 0) & varies, 1.0, self.scale))
 
     def inverse_transform(self, y: np.ndarray) -> np.ndarray:
-        """Return predictions in the user's units; y is an array of shape (n_rows, n_columns)."""
-        return y * self.scale + self.center
+        """Return predictions in the user's units, in place of y, an array of shape (n_rows, n_columns)."""
+        y *= self.scale
+        y += self.center
+        return y
 
 
 def _moments(y: np.ndarray, columns: list[int], sample_weight: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from skmulti.losses.base import ColumnLoss
 from skmulti.losses.family import Family, Term, families, selection
 
 
@@ -63,6 +64,10 @@ class MixedLoss(nn.Module):
         raw_order = [position for family in self.families for position in family.raw]
         column_order = [column for family in self.families for column in family.columns]
         self._raw_in_order = selection([raw_order.index(i) for i in range(len(raw_order))])
+        self._reads_all_at_once = len(self.families) == 1 and column_order == sorted(column_order)
+        self._reads_raw = self._columns_are_raw() and all(
+            type(family.loss).predict is ColumnLoss.predict for family in self.families
+        )
         self._slopes: list[Callable[[Tensor], Any]] = []
         if all(family.is_of_difference for family in self.families):
             columns = [column for _, column in sorted(zip(raw_order, column_order, strict=True))]
@@ -197,6 +202,11 @@ class MixedLoss(nn.Module):
         y_pred : Tensor of shape (n_rows, n_columns), float64
             The prediction, in the units in which the losses take their targets.
         """
+        if self._reads_raw:
+            return raw.to(torch.float64, copy=True)
+        if self._reads_all_at_once:
+            # A new tensor even where raw outputs have double precision: the caller may change it.
+            return self.families[0].predict(raw).to(torch.float64, copy=True)
         y_pred = raw.new_empty(len(raw), self.n_columns, dtype=torch.float64)
         for family in self.families:
             y_pred[:, family.columns] = family.predict(raw).double()
@@ -209,6 +219,10 @@ class MixedLoss(nn.Module):
             self._last_shares = (key, (self.weights_of_raw / n_rows).to(raw.dtype))
         shares: Tensor = self._last_shares[1]
         return shares
+
+    def _columns_are_raw(self) -> bool:
+        """Return whether each column has one raw output, at its own position."""
+        return all(term.columns == term.raw for term in self.terms)
 
     def _collect(self, values: list[Tensor]) -> Tensor:
         """Return the families' values, each of shape (n_rows, its terms), in the order of the terms."""

@@ -103,6 +103,10 @@ def whole_of(dataset: Any) -> Any:
 
 def as_tensor(values: np.ndarray | Tensor) -> Tensor:
     """Return a tensor that shares its memory with ``values``, which nobody writes to."""
+    if isinstance(values, Tensor):
+        return values
+    if values.flags.writeable:
+        return torch.from_numpy(values)
     with warnings.catch_warnings():
         # A read-only array (a memory map) is fine: training reads it and does not write.
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable")

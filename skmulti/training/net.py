@@ -60,6 +60,8 @@ class TrainingNet(ContractNet):
     """
 
     _streams: RandomStreams
+    # Multiplications of the network for one row.
+    _work_per_row: int
     _holdout: Rows | None = None
     _last_good: LastGood | None = None
     _loop: TensorLoop | None = None
@@ -282,7 +284,8 @@ class TrainingNet(ContractNet):
         self._holdout = holdout
         X, y = rows.inputs, rows.y
         try:
-            with self._threads(len(rows.y), training=True), self._streams.active():
+            n_rows = self._rows_per_batch(self.batch_size, len(rows.y), training=True)
+            with self._threads(min(n_rows, len(rows.y))), self._streams.active():
                 super().partial_fit(X, y)
         except Exception as error:
             if self._last_good is not None:
@@ -298,10 +301,9 @@ class TrainingNet(ContractNet):
             for name in _OF_ONE_TRAINING:
                 self.__dict__.pop(name, None)
 
-    def _threads(self, n_rows: int, *, training: bool) -> AbstractContextManager[None]:
-        """Return a context with as many threads as a batch of these rows is worth."""
-        batch = min(n_rows, self._rows_per_batch(self.batch_size, n_rows, training))
-        return limited_threads(choose_threads(self.n_threads, self.module_, self.input_shape_, batch))
+    def _threads(self, n_rows: int) -> AbstractContextManager[None]:
+        """Return a context with as many threads as a batch of so many rows is worth."""
+        return limited_threads(choose_threads(self.n_threads, n_rows * self._work_per_row))
 
     def _drop_unfinished_epoch(self) -> None:
         """Remove the row of an epoch that an interruption cut off, so that the history can be read."""

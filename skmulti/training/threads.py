@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -15,15 +13,14 @@ from torch import nn
 _WORK_PER_THREAD = 10_000_000
 
 
-def choose_threads(n_threads: Any, module: nn.Module, input_shape: tuple[int, ...], n_rows: int) -> int:
-    """Return the number of threads for steps of ``n_rows`` rows: the given one, or one by the size of the work.
+def choose_threads(n_threads: Any, work: int) -> int:
+    """Return the number of threads for steps of so many multiplications: the given one, or one by their number.
 
     The choice is never more than torch has now, and depends on sizes alone, so that a run can be repeated.
     """
     if n_threads != "auto":
         return int(n_threads)
-    available = torch.get_num_threads()
-    return max(1, min(available, n_rows * multiplications(module, input_shape) // _WORK_PER_THREAD))
+    return max(1, min(torch.get_num_threads(), work // _WORK_PER_THREAD))
 
 
 def multiplications(module: nn.Module, input_shape: tuple[int, ...]) -> int:
@@ -37,15 +34,20 @@ def multiplications(module: nn.Module, input_shape: tuple[int, ...]) -> int:
     return work
 
 
-@contextmanager
-def limited_threads(n_threads: int) -> Iterator[None]:
-    """Let torch use ``n_threads`` threads inside the block, and as many as before afterwards."""
-    before = torch.get_num_threads()
-    if n_threads == before:
-        yield
-        return
-    torch.set_num_threads(n_threads)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+class limited_threads:  # noqa: N801
+    """Let torch use ``n_threads`` threads inside a block, and as many as before afterwards.
+
+    A class, and not a generator, since a prediction of one row takes little longer than one.
+    """
+
+    def __init__(self, n_threads: int) -> None:
+        self._n_threads = n_threads
+
+    def __enter__(self) -> None:
+        self._before = torch.get_num_threads()
+        if self._n_threads != self._before:
+            torch.set_num_threads(self._n_threads)
+
+    def __exit__(self, *error: object) -> None:
+        if self._n_threads != self._before:
+            torch.set_num_threads(self._before)

@@ -35,13 +35,13 @@ def test_a_convolution_needs_its_weights_at_every_position():
 
 
 def test_a_small_net_gets_one_thread_and_a_large_one_all(four_threads):
-    assert choose_threads("auto", MLP(20, 4, (64, 64)), (20,), 128) == 1
-    assert choose_threads("auto", CNN((3, 64, 64), 4, channels=(64, 64)), (3, 64, 64), 256) == 4
+    assert choose_threads("auto", 128 * multiplications(MLP(20, 4, (64, 64)), (20,))) == 1
+    assert choose_threads("auto", 256 * multiplications(CNN((3, 64, 64), 4, channels=(64, 64)), (3, 64, 64))) == 4
 
 
 @pytest.mark.parametrize("given", [1, 3, 64])
 def test_a_given_number_is_taken(four_threads, given):
-    assert choose_threads(given, MLP(2, 1), (2,), 1) == given
+    assert choose_threads(given, 2) == given
 
 
 def test_the_number_is_put_back_even_after_an_error(four_threads):

@@ -1,0 +1,92 @@
+"""Measure the peak memory of a fit beyond its input: ours, a hand-written torch loop, MLPRegressor and stock skorch.
+
+Each fit of one epoch on 1,000,000 rows of 50 columns runs in a process of its own, after a fit of a few rows that
+loads all code; what counts is how far the process's peak lies above its size before the fit. It takes the median of
+three processes each, in turn.
+"""
+
+import argparse
+import json
+import multiprocessing
+import resource
+import sys
+from statistics import median
+
+from contest import save, show
+
+HAND, SKLEARN, SKORCH = "hand-written loop", "MLPRegressor", "stock skorch"
+BARS = {HAND: 1.1, SKLEARN: 1.0, SKORCH: 1.0}
+CONTESTANTS = ["ours", HAND, SKLEARN, SKORCH]
+
+
+def current_bytes():
+    """Return the memory that this process holds now."""
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * resource.getpagesize()
+
+
+def peak_bytes():
+    """Return the most memory that this process ever held."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def measure(who, n_rows, queue):
+    """Fit once in this process; send the bytes beyond the input."""
+    import fit
+
+    train = {"ours": fit.by_us, HAND: fit.by_hand, SKLEARN: fit.by_sklearn, SKORCH: fit.by_skorch}[who]
+    few = fit.Work((50,), 1_000, 4, (64, 64), 256, 1, {})
+    train(few, *few.data())
+    work = fit.Work((50,), n_rows, 4, (64, 64), 256, 1, {})
+    X, y = few_at_once(work)
+    before = current_bytes()
+    # What was freed before the fit must not hide what the fit takes.
+    hidden = peak_bytes() - before
+    train(work, X, y)
+    queue.put((peak_bytes() - before, hidden))
+
+
+def few_at_once(work):
+    """Return the inputs and targets of a work, made in small parts so that making them leaves no peak."""
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    X = np.empty((work.n_rows, *work.shape), dtype=np.float32)
+    y = np.empty((work.n_rows, work.n_targets), dtype=np.float32)
+    for start in range(0, work.n_rows, 10_000):
+        part = X[start : start + 10_000]
+        part[:] = rng.normal(size=part.shape)
+        y[start : start + 10_000] = part[:, : work.n_targets]
+    return X, y
+
+
+def main():
+    """Measure all contestants in turn."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    args = parser.parse_args()
+    if not sys.platform.startswith("linux"):
+        parser.error("the size of a process is read from /proc, which only Linux has")
+    spawn = multiprocessing.get_context("spawn")
+    figures = {who: [] for who in CONTESTANTS}
+    for _ in range(args.rounds):
+        for who in CONTESTANTS:
+            queue = spawn.Queue()
+            process = spawn.Process(target=measure, args=(who, args.rows, queue))
+            process.start()
+            taken, hidden = queue.get()
+            process.join()
+            figures[who].append(taken)
+            print(f"{who:20} {taken / 2**20:8.1f} MiB beyond its input (earlier peak {hidden / 2**20:.1f})", flush=True)
+    compared = {}
+    for rival, bar in BARS.items():
+        ratios = sorted(a / b for a, b in zip(figures["ours"], figures[rival], strict=True))
+        ratio = median(figures["ours"]) / median(figures[rival])
+        compared[rival] = {"ratio": ratio, "least": ratios[0], "most": ratios[-1], "bar": bar, "reached": ratio <= bar}
+    show("memory", compared)
+    save("bench_memory", json.loads(json.dumps({"compared": compared, "bytes": figures})))
+
+
+if __name__ == "__main__":
+    main()

@@ -21,7 +21,7 @@ class Targets:
 
     Attributes
     ----------
-    values : ndarray of shape (n_samples, n_columns), float64
+    values : ndarray of shape (n_samples, n_columns), float64 or float32
         The targets.
     names : tuple of str
         One name per column: the data frame's, the series', or ``y0``, ``y1``, ...
@@ -34,8 +34,10 @@ class Targets:
     ndim: int
 
 
-def check_targets(y: Any, *, parameter: str = "y", missing: bool = False) -> Targets:
+def check_targets(y: Any, *, parameter: str = "y", missing: bool = False, keep_float32: bool = False) -> Targets:
     """Check targets and cast them to float64; NaN passes where targets may be missing.
+
+    With `keep_float32`, targets in single precision are not copied.
 
     Raises
     ------
@@ -51,7 +53,7 @@ def check_targets(y: Any, *, parameter: str = "y", missing: bool = False) -> Tar
     names = _column_names(y)
     values = check_array(
         y,
-        dtype=np.float64,
+        dtype=[np.float64, np.float32] if keep_float32 else np.float64,
         ensure_2d=False,
         allow_nd=True,
         ensure_all_finite=False,
@@ -67,7 +69,7 @@ def check_targets(y: Any, *, parameter: str = "y", missing: bool = False) -> Tar
     ndim = values.ndim
     values = values[:, None] if ndim == 1 else values
     names = names or tuple(f"y{i}" for i in range(values.shape[1]))
-    if missing:
+    if missing and has_nan(values):
         _refuse_non_finite(np.where(np.isnan(values), 0.0, values), names, parameter)
     else:
         advice = "Use missing_targets='mask' to leave missing targets out of the loss." if parameter == "y" else ""
@@ -171,6 +173,12 @@ def check_inputs(estimator: Any, X: Any, *, reset: bool, parameter: str = "X", m
         _refuse_other_shape(estimator, X_checked.shape, parameter)
     _refuse_non_finite(X_checked, getattr(estimator, "feature_names_in_", None), parameter)
     return X_checked
+
+
+def has_nan(values: np.ndarray) -> bool:
+    """Return whether a value is NaN, with no array of answers where none is."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return math.isnan(values.sum()) and bool(np.isnan(values).any())
 
 
 def _is_as_in_fit(estimator: Any, X: Any) -> bool:

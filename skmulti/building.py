@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_consistent_length
 from torch import nn
 from torch.nn.parameter import is_lazy
 
-from skmulti._validation import Targets, check_inputs, check_sample_weight, check_targets
+from skmulti._validation import Targets, check_inputs, check_sample_weight, check_targets, has_nan
 from skmulti.columns import Columns, resolve_groups
 from skmulti.losses import MixedLoss
 from skmulti.reading import ReadingNet
@@ -145,7 +145,7 @@ class BuildingNet(ReadingNet):
         self._check_parameters()
         if y is None:
             raise ValueError(f"This {type(self).__name__} estimator requires y to be passed, but the target y is None.")
-        targets = check_targets(y, missing=self.missing_targets == "mask")
+        targets = check_targets(y, missing=self.missing_targets == "mask", keep_float32=True)
         inputs = check_inputs(self, X, reset=True, min_samples=2)
         check_consistent_length(inputs, targets.values)
         self.input_shape_ = inputs.shape[1:]
@@ -196,9 +196,10 @@ class BuildingNet(ReadingNet):
 
     def _note_missing(self, rows: Rows, holdout: Rows | None) -> None:
         """Find out whether targets are missing, and a valid row of each term that may stand in for them."""
-        self._some_missing = any(np.isnan(part.y).any() or part.weighs_some_nothing for part in (rows, holdout) if part)
-        fill = np.full(self.n_outputs_, np.nan)
-        for term in self.terms_:
+        self._some_missing = any(part.misses_some or part.weighs_some_nothing for part in (rows, holdout) if part)
+        all_count = rows.sample_weight is None and not rows.misses_some
+        fill = rows.y[0].astype(np.float64) if all_count else np.full(self.n_outputs_, np.nan)
+        for term in self.terms_ if not all_count else ():
             columns = list(term.columns)
             complete = ~np.isnan(rows.y[:, columns]).any(axis=1)
             if rows.sample_weight is not None and rows.sample_weight.shape[1] > 1:
@@ -214,19 +215,21 @@ class BuildingNet(ReadingNet):
             return
         for term in self.terms_:
             columns = list(term.columns)
-            held_out = holdout.y[:, columns]
+            held_out = holdout.y[:, columns].astype(np.float64)
             held_out = held_out[~np.isnan(held_out).any(axis=1)]
             if len(held_out):
                 # Called for what it refuses: the loss has learned from the training rows already.
                 term.loss.fitted_to(held_out, tuple(f"{self.target_names_[i]} of y_val" for i in columns))
 
     def _refuse_empty_columns(self, targets: Targets) -> None:
+        if not has_nan(targets.values):
+            return
         empty = [name for name, none in zip(targets.names, np.isnan(targets.values).all(axis=0), strict=True) if none]
         if empty:
             raise ValueError(f"y must have a value in each column. Got none in {', '.join(map(repr, empty))}.")
 
-    def _check_targets(self, y: Any, *, parameter: str, missing: bool) -> Targets:
-        targets = check_targets(y, parameter=parameter, missing=missing)
+    def _check_targets(self, y: Any, *, parameter: str, missing: bool, keep_float32: bool = False) -> Targets:
+        targets = check_targets(y, parameter=parameter, missing=missing, keep_float32=keep_float32)
         names = tuple(self.target_names_)
         if len(targets.names) != len(names) or (_named(y) and _was_named(names) and targets.names != names):
             raise ValueError(
@@ -237,7 +240,8 @@ class BuildingNet(ReadingNet):
 
     def _check_rows(self, X: Any, y: Any, sample_weight: Any, suffix: str = "") -> Rows:
         """Check rows against those of the first fit; the suffix belongs to the names of the arguments."""
-        targets = self._check_targets(y, parameter=f"y{suffix}", missing=self.missing_targets == "mask")
+        missing = self.missing_targets == "mask"
+        targets = self._check_targets(y, parameter=f"y{suffix}", missing=missing, keep_float32=True)
         inputs = check_inputs(self, X, reset=False, parameter=f"X{suffix}")
         check_consistent_length(inputs, targets.values)
         names = tuple(self.target_names_)

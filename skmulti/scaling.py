@@ -11,7 +11,10 @@ import torch
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor, as_tensor
 
+from skmulti._validation import has_nan
 from skmulti.losses import ColumnLoss, Term
+
+_ROWS_AT_ONCE = 2**12
 
 
 @dataclass(frozen=True)
@@ -56,14 +59,14 @@ class TargetScaler:
             The weights of the rows, or of each row's columns.
         """
         center, scale = np.zeros(y.shape[1]), np.ones(y.shape[1])
-        for term in terms if standardize else ():
-            if term.loss.target_scaling is None:
-                continue
-            columns = list(term.columns)
-            mean, spread = _moments(y, columns, sample_weight)
-            if term.loss.target_scaling == "group" and spread.any():
-                spread = np.full(len(columns), np.sqrt(np.mean(spread**2)))
-            center[columns], scale[columns] = mean, spread
+        scaled = [term for term in terms if standardize and term.loss.target_scaling is not None]
+        columns = [column for term in scaled for column in term.columns]
+        if columns:
+            center[columns], scale[columns] = _moments(y, columns, sample_weight)
+        for term in scaled:
+            members = list(term.columns)
+            if term.loss.target_scaling == "group" and scale[members].any():
+                scale[members] = np.sqrt(np.mean(scale[members] ** 2))
         encoders = [(list(t.columns), t.loss) for t in terms if type(t.loss).encode is not ColumnLoss.encode]
         return cls(center, scale, tuple(encoders))
 
@@ -93,15 +96,30 @@ class TargetScaler:
 
 def _moments(y: np.ndarray, columns: list[int], sample_weight: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
     """Return mean and standard deviation of columns; a constant one has its value and exactly 0."""
+    if sample_weight is not None or has_nan(y):
+        return _moments_by_column(y, columns, sample_weight)
+    scaler, least, most = StandardScaler(), y[0, columns], y[0, columns]
+    # In parts, since the library makes copies in double precision.
+    for start in range(0, len(y), _ROWS_AT_ONCE):
+        part = y[start : start + _ROWS_AT_ONCE, columns].astype(np.float64, copy=False)
+        scaler.partial_fit(part)
+        least, most = np.minimum(least, part.min(0)), np.maximum(most, part.max(0))
+    constant = least == most
+    return np.where(constant, least, scaler.mean_), np.where(constant, 0.0, scaler.scale_)
+
+
+def _moments_by_column(
+    y: np.ndarray, columns: list[int], sample_weight: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return means and standard deviations of columns, each over the rows that have it and weigh something in it."""
     mean, spread = np.empty(len(columns)), np.empty(len(columns))
     for i, column in enumerate(columns):
-        seen = ~np.isnan(y[:, column])
-        weight = None
+        seen, weight = ~np.isnan(y[:, column]), None
         if sample_weight is not None:
             weight = sample_weight[:, column if sample_weight.shape[1] > 1 else 0]
             seen &= weight > 0
             weight = weight[seen]
-        values = y[seen, column]
+        values = y[seen, column].astype(np.float64)
         if (values == values[0]).all():
             mean[i], spread[i] = values[0], 0.0
         else:

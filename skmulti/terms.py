@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from skmulti._validation import has_nan
 from skmulti.columns import Columns
 from skmulti.lines import Line, lines_inside, parse_name, shared_line_message
 from skmulti.losses import ColumnLoss, SquaredError, Term, make_loss
@@ -84,8 +85,10 @@ def _fitted(
     before: ColumnLoss | None,
 ) -> ColumnLoss:
     """Let a loss learn from the rows that have all of its targets what it did not learn before."""
+    if type(loss).fitted_to is ColumnLoss.fitted_to and sample_weight is None and not has_nan(y):
+        return loss
     names = tuple(columns.names[i] for i in members)
-    targets, weights = y[:, members], None
+    targets, weights = y[:, members].astype(np.float64), None
     present = ~np.isnan(targets).any(axis=1)
     if sample_weight is not None:
         weights = sample_weight[:, list(members) if sample_weight.shape[1] > 1 else [0]].mean(axis=1)

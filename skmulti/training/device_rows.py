@@ -16,8 +16,8 @@ from skmulti.training.rows import is_weighted
 Block = tuple[Tensor, Tensor, Tensor | None]
 
 # Inputs that are gathered at once, in bytes: enough to spare a call per batch, few enough to stay near the processor.
-_BLOCK_BYTES = {"cpu": 2**21, "cuda": 2**26}
-_SCALED_AT_ONCE = 2**16
+_BLOCK_BYTES = {"cpu": 2**20, "cuda": 2**26}
+_SCALED_FOR_GOOD = 2**19
 # What the rows may take of a device's free memory for good: the rest is for the network.
 _SHARE_OF_DEVICE = 0.5
 
@@ -52,13 +52,16 @@ class DeviceRows:
         whole: Dataset = whole_of(dataset)
         weighted = is_weighted(whole.X)
         self._X = as_tensor(whole.X["X"] if weighted else whole.X)
-        self._y = _scaled(as_tensor(whole.y), scaler)
+        y = as_tensor(whole.y)
+        # Few targets are scaled once for all epochs; many block by block, without a copy of all.
+        self._scaler = None if y.numel() <= _SCALED_FOR_GOOD else scaler
+        self._y = scaler.transform(y) if self._scaler is None else y
         self.weight = as_tensor(whole.X["sample_weight"]) if weighted else None
         self.input_shape = tuple(self._X.shape[1:])
         self._device = device
         if device.type != "cpu":
             # Targets and weights are small. Inputs move once if there is room, else block by block.
-            self._y = self._y.to(device)
+            self._scaler, self._y = None, scaler.transform(y).to(device)
             self.weight = None if self.weight is None else self.weight.to(device)
             if self._X.nbytes < _SHARE_OF_DEVICE * _free_bytes(device):
                 self._X = self._X.to(device)
@@ -87,28 +90,30 @@ class DeviceRows:
         block_bytes = _BLOCK_BYTES.get(self._device.type, 2**26)
         at_once = max(1, block_bytes // max(1, row_bytes * batch_size)) * batch_size
         on_device = None if order is None else order.to(self._device)
+        parts = [part for part in (self._X, self._y, self.weight) if part is not None]
+        # Blocks of one pass share their memory: one is done with before the next is gathered.
+        buffers = [part.new_empty(0 if order is None else min(at_once, n_rows), *part.shape[1:]) for part in parts]
         for start in range(0, n_rows, at_once):
             stop = min(start + at_once, n_rows)
-            X = self._gathered(self._X, order, on_device, start, stop)
-            y = self._gathered(self._y, order, on_device, start, stop)
-            weight = None if self.weight is None else self._gathered(self.weight, order, on_device, start, stop)
-            yield X, y, weight
+            X, y, *weight = (
+                self._gathered(part, buffer, order, on_device, start, stop)
+                for part, buffer in zip(parts, buffers, strict=True)
+            )
+            yield X, y if self._scaler is None else self._scaler.transform(y), weight[0] if weight else None
 
     def _gathered(
-        self, values: Tensor, order: Tensor | None, on_device: Tensor | None, start: int, stop: int
+        self, values: Tensor, buffer: Tensor, order: Tensor | None, on_device: Tensor | None, start: int, stop: int
     ) -> Tensor:
-        stays = values.device.type == self._device.type
-        picks = on_device if stays else order
-        part = values[start:stop] if picks is None else values.index_select(0, picks[start:stop])
-        return part if stays else part.pin_memory().to(self._device, non_blocking=True)
-
-
-def _scaled(y: Tensor, scaler: TargetScaler) -> Tensor:
-    """Return targets in the network's units, without a copy of all of them in double precision."""
-    scaled = torch.empty(y.shape, dtype=torch.get_default_dtype())
-    for part, target in zip(y.split(_SCALED_AT_ONCE), scaled.split(_SCALED_AT_ONCE), strict=True):
-        target.copy_(scaler.transform(part))
-    return scaled
+        if order is None:
+            part = values[start:stop]
+        else:
+            stays = values.device.type == self._device.type
+            picks = on_device if stays else order
+            assert picks is not None
+            part = torch.index_select(values, 0, picks[start:stop], out=buffer[: stop - start])
+        if part.device.type == self._device.type:
+            return part
+        return part.pin_memory().to(self._device, non_blocking=True)
 
 
 def _free_bytes(device: torch.device) -> float:

@@ -42,11 +42,16 @@ class BatchLosses:
             return cls(torch.stack(terms), torch.stack(seen), are_weighted=True)
         return cls(torch.stack(terms), torch.tensor(seen, device=terms[0].device)[:, None])
 
-    @classmethod
-    def joined(cls, parts: Sequence[BatchLosses]) -> BatchLosses:
-        """Return the losses of all batches of some parts."""
-        terms, seen = torch.cat([part.terms for part in parts]), torch.cat([part.seen for part in parts])
-        return cls(terms, seen, are_weighted=parts[0].are_weighted)
+    def room_for(self, n_batches: int) -> BatchLosses:
+        """Return losses of so many batches like these, to be written."""
+        terms, seen = (part.new_empty(n_batches, part.shape[1]) for part in (self.terms, self.seen))
+        return BatchLosses(terms, seen, self.are_weighted)
+
+    def write(self, part: BatchLosses, start: int) -> int:
+        """Write the losses of some batches, of which the first is at `start`; return where they end."""
+        stop = start + len(part.terms)
+        self.terms[start:stop], self.seen[start:stop] = part.terms, part.seen
+        return stop
 
     def means(self) -> list[float]:
         """Return the mean of each term over the rows that it saw."""

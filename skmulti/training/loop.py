@@ -73,11 +73,18 @@ class TensorLoop:
         rows = self._rows_of(loader)
         if self._step is None:
             self._step = self._choose_step(rows)
-        parts: list[RowLosses | BatchLosses] = []
+        joined: BatchLosses | None = None
+        n_done = 0
         for X, y, weight in rows.blocks(loader.order(), loader.n_rows, loader.batch_size):
             losses = self._step.run(X, y, weight, loader.batch_size)
-            parts.append(losses if len(X) == loader.n_rows else losses.per_batch())
-        return parts[0] if len(parts) == 1 else BatchLosses.joined([part.per_batch() for part in parts])
+            if len(X) == loader.n_rows:
+                return losses
+            part = losses.per_batch()
+            # Written into one place: small tensors that stay, between large ones that go, would tear the memory.
+            joined = part.room_for(len(loader)) if joined is None else joined
+            n_done = joined.write(part, n_done)
+        assert joined is not None
+        return joined
 
     @torch.no_grad()
     def validate(self, loader: TensorLoader) -> BatchLosses:

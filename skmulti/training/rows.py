@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
+
+from skmulti._validation import has_nan
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,11 @@ class Rows:
             return self.X
         return {"X": self.X, "sample_weight": self.sample_weight.astype(self.X.dtype)}
 
+    @cached_property
+    def misses_some(self) -> bool:
+        """Return whether a target is missing."""
+        return has_nan(self.y)
+
     @property
     def weighs_some_nothing(self) -> bool:
         """Return whether a target weighs nothing, so that it may be anything."""
@@ -49,6 +57,8 @@ class Rows:
 
     def that_count(self) -> Rows:
         """Return the rows that have a target whose weight is above zero."""
+        if self.sample_weight is None and not self.misses_some:
+            return self
         counts = ~np.isnan(self.y)
         if self.sample_weight is not None:
             counts &= self.sample_weight > 0

@@ -7,9 +7,11 @@ parameters and the same batches. ``numbers`` trains each network by our loop and
 """
 
 import copy
+import dataclasses
 import warnings
 from dataclasses import dataclass
 from itertools import pairwise
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -167,8 +169,32 @@ def race_losses(rounds):
     return {"compared": compared, "seconds": seconds}
 
 
-def compare_numbers():
-    """Train each network by our loop and by skorch's own; return how far apart parameters lie, relative to them."""
+def race_sizes(rounds):
+    """Time a row and an epoch among 1,000,000 rows against one among 10,000."""
+    few = dataclasses.replace(WORKS["small"], epochs=20)
+    many = dataclasses.replace(few, n_rows=1_000_000, epochs=1)
+    data = {"ours": many.data(), "few rows": few.data()}
+    works = {"ours": many, "few rows": few}
+    runs = {who: lambda who=who: by_us(works[who], *data[who]) for who in works}
+    seconds, _ = run_in_turn(runs, rounds)
+    per_row = {who: [t / (works[who].n_rows * works[who].epochs) for t in times] for who, times in seconds.items()}
+    compared = compare(per_row, {"few rows": 1.15})
+    show("a million", compared)
+    return {"compared": compared, "seconds_per_row": per_row}
+
+
+def time_short_fit(rounds):
+    """Time a fit of one epoch on 100 rows, all in."""
+    work = dataclasses.replace(WORKS["small"], n_rows=100, epochs=1)
+    X, y = work.data()
+    seconds, _ = run_in_turn({"ours": lambda: by_us(work, X, y)}, 20 * rounds)
+    ms = 1000 * median(seconds["ours"])
+    print(f"100 rows, one epoch: {ms:.1f} ms in the median   bar 10 ms: {'reached' if ms < 10 else 'NOT REACHED'}")
+    return {"median_ms": ms, "seconds": seconds}
+
+
+def compare_numbers(rounds):
+    """Train each network once by our loop and by skorch's own; return how far apart they end."""
     apart = {}
     for name, work in WORKS.items():
         X, y = work.data()
@@ -187,15 +213,11 @@ def compare_numbers():
 
 def main():
     """Run the works that are asked for."""
-    args = parse(__doc__.splitlines()[0], [*WORKS, "losses", "numbers"])
+    others = {"losses": race_losses, "growth": race_sizes, "short": time_short_fit, "numbers": compare_numbers}
+    args = parse(__doc__.splitlines()[0], [*WORKS, *others])
     results = {}
     for name in args.works:
-        if name == "losses":
-            results[name] = race_losses(args.rounds)
-        elif name == "numbers":
-            results[name] = compare_numbers()
-        else:
-            results[name] = race(name, args.rounds)
+        results[name] = others[name](args.rounds) if name in others else race(name, args.rounds)
     save("bench_fit", results)
 
 

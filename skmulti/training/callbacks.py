@@ -5,8 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from skorch.callbacks import PassthroughScoring, PrintLog
+from skorch.history import History
 
 PREFIXES = ("train_loss__", "valid_loss__")
+
+
+def last_row(history: History) -> dict[str, Any]:
+    """Return the row of the last epoch, to be read and written: ``history[-1]`` copies the list of all rows."""
+    row: dict[str, Any] = list.__getitem__(history, -1)
+    return row
 
 
 class LossScoring(PassthroughScoring):
@@ -14,7 +21,7 @@ class LossScoring(PassthroughScoring):
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         """Record the loss, and whether it is the best so far."""
-        row = net.history[-1]
+        row = last_row(net.history)
         if self.name in net._exact_losses:
             loss = net._exact_losses[self.name]
             row[self.name], row[f"{self.name}_best"] = loss, bool(self._is_best_score(loss))

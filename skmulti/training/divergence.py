@@ -48,7 +48,7 @@ class LastGood:
         """Copy the module's values unless one of them is not finite; return whether all are."""
         values = [value.detach() for value in self._live]
         numbers = [value for value in values if value.is_floating_point()]
-        if not all(math.isfinite(norm.item()) for norm in torch._foreach_norm(numbers, math.inf)):
+        if not all(math.isfinite(torch.linalg.vector_norm(number, math.inf).item()) for number in numbers):
             return False
         torch._foreach_copy_(self._copy, values)
         return True

@@ -92,8 +92,8 @@ class RowLosses:
 
     def means(self) -> list[float]:
         """Return the mean of each term."""
-        means: list[float] = self.values.mean(0).tolist()
-        return means
+        n_rows = len(self.values)
+        return [total / n_rows for total in self.values.sum(0).tolist()]
 
     def per_batch(self) -> BatchLosses:
         """Return the means over each batch."""

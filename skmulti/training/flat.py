@@ -66,7 +66,9 @@ class FlatOptimizer:
 
     def __init__(self, optimizer: Optimizer) -> None:
         self.optimizer, self.in_use = optimizer, True
-        self._seen = _signature(optimizer)
+        groups = optimizer.param_groups
+        self._sizes = [len(group["params"]) for group in groups]
+        self._known = [(p, p.requires_grad) for group in groups for p in group["params"]]
         self._vectors = [
             vector_class(optimizer, group)(optimizer, group, trainable)
             for group in optimizer.param_groups
@@ -93,13 +95,22 @@ class FlatOptimizer:
 
     def is_current(self, optimizer: Any) -> bool:
         """Return whether this is still the optimizer, with the same parameters in their places."""
-        if optimizer is not self.optimizer or _signature(optimizer) != self._seen:
+        if optimizer is not self.optimizer or not self._has_same_parameters():
             return False
-        return not self.in_use or (
-            [p.data_ptr() for p in self._parameters] == self._places
-            and all(v.is_untouched for v in self._vectors)
-            and not _has_hooks(optimizer)
-        )
+        if not self.in_use:
+            return True
+        for parameter, place in zip(self._parameters, self._places, strict=True):
+            if parameter.data_ptr() != place:
+                return False
+        return all(vector.is_untouched for vector in self._vectors) and not _has_hooks(optimizer)
+
+    def _has_same_parameters(self) -> bool:
+        """Return whether the optimizer has the parameters that it had, and the same ones of them learn."""
+        groups = self.optimizer.param_groups
+        if [len(group["params"]) for group in groups] != self._sizes:
+            return False
+        now = [p for group in groups for p in group["params"]]
+        return all(p is q and p.requires_grad is learns for p, (q, learns) in zip(now, self._known, strict=True))
 
     def begin_epoch(self) -> None:
         """Take over the optimizer's options, and let a schedule of torch see that the optimizer is in use."""
@@ -148,11 +159,6 @@ class FlatOptimizer:
         for vector in self._vectors if self.in_use else ():
             vector.release()
         self.in_use = False
-
-
-def _signature(optimizer: Optimizer) -> list[tuple[int, bool]]:
-    """Return which parameters the optimizer has, and which of them learn."""
-    return [(id(p), p.requires_grad) for group in optimizer.param_groups for p in group["params"]]
 
 
 def _has_hooks(optimizer: Any) -> bool:

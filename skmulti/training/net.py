@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from skmulti._skorch import ContractNet, has_batch_norm
-from skmulti.training.callbacks import LossScoring, TermLog
+from skmulti.training.callbacks import LossScoring, TermLog, last_row
 from skmulti.training.divergence import LastGood, TrainingDivergedError, divergence_message
 from skmulti.training.epoch_losses import BatchLosses, RowLosses
 from skmulti.training.flat import FlatOptimizer
@@ -43,6 +43,7 @@ _OF_ONE_TRAINING = (
     "_last_good",
     "_loop",
     "_reasons",
+    "_way",
 )
 
 
@@ -66,6 +67,7 @@ class TrainingNet(ContractNet):
     _last_good: LastGood | None = None
     _loop: TensorLoop | None = None
     _flat: FlatOptimizer | None = None
+    _way: tuple[str, str, str, str] | None = None
     _batch_terms: tuple[Tensor, Tensor | float] | None = None
     _exact_losses: Mapping[str, float] = MappingProxyType({})
     _first_broken: Mapping[str, float] = MappingProxyType({})
@@ -195,7 +197,9 @@ class TrainingNet(ContractNet):
             if self._flat is not None:
                 self._flat.publish()
             kind = "flat" if self._flat is not None and self._flat.in_use else "own"
-            self.training_loop_ = TrainingLoop("skorch" if reason else "tensor", step, kind, reason)
+            way = ("skorch" if reason else "tensor", step, kind, reason)
+            if way != self._way:
+                self._way, self.training_loop_ = way, TrainingLoop(*way)
 
     def _why_skorch(self, iterator: Any, training: bool) -> str:
         """Return why skorch's loop must go through these batches: asked once for all epochs."""
@@ -215,7 +219,7 @@ class TrainingNet(ContractNet):
         losses = self._loop.train(loader) if training else self._loop.validate(loader)
         total = self._record_terms(losses, prefix)
         self._exact_losses = {**self._exact_losses, f"{prefix}_loss": total}
-        row = self.history[-1]
+        row = last_row(self.history)
         row[f"{prefix}_batch_count"] = len(loader)
         # All batches share one record, where Checkpoint and others look for the last one.
         row["batches"].append({f"{prefix}_loss": total, f"{prefix}_batch_size": loader.n_rows})
@@ -260,7 +264,8 @@ class TrainingNet(ContractNet):
         means = losses.means()
         if not self._first_broken and not all(map(math.isfinite, means)):
             self._first_broken = self._find_first_broken(losses.per_batch().terms, means, prefix)
-        self.history[-1].update({f"{prefix}_loss__{t.name}": mean for t, mean in zip(self.terms_, means, strict=True)})
+        names = [f"{prefix}_loss__{term.name}" for term in self.terms_]
+        last_row(self.history).update(zip(names, means, strict=True))
         total = sum(term.weight * mean for term, mean in zip(self.terms_, means, strict=True))
         if losses.are_weighted:
             self._exact_losses = {**self._exact_losses, f"{prefix}_loss": total}

@@ -14,6 +14,7 @@ from skmulti.modules import MLP, MultiHead
 from skmulti.modules.mlp import _MLPTrunk
 
 aten = torch.ops.aten
+_threshold_backward = aten.threshold_backward.default
 
 Gradients = Mapping[nn.Parameter, Tensor]
 
@@ -118,14 +119,14 @@ class _Sequence:
             x = forward(x)
         return x
 
-    def backward(self, gradient: Tensor | None, *, for_input: bool = True) -> Tensor | None:
+    def backward(self, gradient: Any, *, for_input: bool = True) -> Tensor | None:
+        stop = None if for_input else self._first
         for one in self._backward:
-            assert gradient is not None
-            if one is self._first and not for_input:
-                one.backward(gradient, for_input=False)
-                return None
+            if one is stop:
+                return one.backward(gradient, for_input=False)
             gradient = one.backward(gradient)
-        return gradient
+        result: Tensor = gradient
+        return result
 
 
 class _Heads:
@@ -288,6 +289,21 @@ class _Dropout:
         return gradient * self._noise
 
 
+class _ReLU:
+    """The rectifier: the activation of most networks, without a call between it and its operations."""
+
+    def __init__(self, layer: nn.ReLU, gradients: Gradients) -> None:
+        pass
+
+    def forward(self, x: Tensor) -> Tensor:
+        self._out = out = torch.relu(x)
+        return out
+
+    def backward(self, gradient: Tensor, *, for_input: bool = True) -> Tensor:
+        result: Tensor = _threshold_backward(gradient, self._out, 0)
+        return result
+
+
 class _Activation:
     """An activation whose derivative is found from its inputs, or from its outputs."""
 
@@ -307,11 +323,6 @@ class _Activation:
 
     def backward(self, gradient: Tensor, *, for_input: bool = True) -> Tensor:
         return self._derivative(gradient, self._kept)
-
-
-def _relu(layer: nn.ReLU, gradients: Gradients) -> _Activation:
-    derivative = aten.threshold_backward.default
-    return _Activation(torch.relu, lambda gradient, out: derivative(gradient, out, 0), of_outputs=True)
 
 
 def _tanh(layer: nn.Tanh, gradients: Gradients) -> _Activation:
@@ -377,7 +388,7 @@ _LAYERS: Mapping[type[nn.Module], Callable[[Any, Gradients], Any]] = {
     nn.BatchNorm1d: _BatchNorm.of,
     nn.Identity: _Identity,
     nn.Dropout: _dropout,
-    nn.ReLU: _relu,
+    nn.ReLU: _ReLU,
     nn.Tanh: _tanh,
     nn.Sigmoid: _sigmoid,
     nn.GELU: _gelu,

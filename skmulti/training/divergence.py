@@ -48,7 +48,7 @@ class LastGood:
         """Copy the module's values unless one of them is not finite; return whether all are."""
         values = [value.detach() for value in self._live]
         numbers = [value for value in values if value.is_floating_point()]
-        if not all(math.isfinite(torch.linalg.vector_norm(number, math.inf).item()) for number in numbers):
+        if not all(map(_is_finite, numbers)):
             return False
         torch._foreach_copy_(self._copy, values)
         return True
@@ -57,6 +57,11 @@ class LastGood:
         """Give the module the values of the copy."""
         with torch.no_grad():
             torch._foreach_copy_(self._live, self._copy)
+
+
+def _is_finite(numbers: torch.Tensor) -> bool:
+    # A sum is finite only if all of its parts are, and soon found; large parts may make it infinite as well.
+    return math.isfinite(numbers.sum().item()) or bool(numbers.isfinite().all())
 
 
 def divergence_message(epoch: int, term_losses: Mapping[str, float]) -> str:

@@ -182,7 +182,7 @@ class TrainingNet(ContractNet):
         """
         if iterator is None:
             return
-        if training:
+        if training and (self._flat is None or self._is_watched):
             self._begin_flat()
         reason = self._why_skorch(iterator, training)
         step = "autograd"
@@ -194,7 +194,7 @@ class TrainingNet(ContractNet):
         else:
             step = self._run_on_tensors(iterator, training, prefix)
         if training:
-            if self._flat is not None:
+            if self._flat is not None and self._is_watched:
                 self._flat.publish()
             kind = "flat" if self._flat is not None and self._flat.in_use else "own"
             way = ("skorch" if reason else "tensor", step, kind, reason)
@@ -234,6 +234,14 @@ class TrainingNet(ContractNet):
             step_fn()
         self._flat.read_options()
         self._flat.follow()
+
+    @property
+    def _is_watched(self) -> bool:
+        """Return whether somebody may look at the net, or change it, between two epochs."""
+        own = (EpochTimer, LossScoring, TermLog, EarlyStopping)
+        return bool(overridden(self, TrainingNet, ("on_epoch_begin", "on_epoch_end", "notify"))) or not all(
+            type(callback) in own for _, callback in self.callbacks_
+        )
 
     def _begin_flat(self) -> None:
         """Let the optimizer step on flat vectors for an epoch, unless somebody else steps with it."""

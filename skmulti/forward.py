@@ -36,14 +36,14 @@ def rows_at_once(X: np.ndarray) -> int:
     return min(_MOST_ROWS, max(_LEAST_ROWS, _MOST_NUMBERS * len(X) // max(1, X.size)))
 
 
-def raw_outputs(module: nn.Module, X: np.ndarray, device: Any) -> Tensor:
+def raw_outputs(module: Any, X: np.ndarray, device: Any) -> Tensor:
     """Return what a network in evaluation mode makes of inputs.
 
     Each row has the same raw outputs whatever rows are beside it.
 
     Parameters
     ----------
-    module : torch.nn.Module
+    module : callable
         The network.
     X : ndarray of shape (n_rows, ...)
         Checked inputs, of the network's dtype; they are not copied.
@@ -78,7 +78,7 @@ def raw_outputs(module: nn.Module, X: np.ndarray, device: Any) -> Tensor:
         return raw
 
 
-def _raw_of_batch(module: nn.Module, X: np.ndarray, device: Any) -> Tensor:
+def _raw_of_batch(module: Any, X: np.ndarray, device: Any) -> Tensor:
     rest = missing_rows(len(X))
     rows = as_tensor(np.concatenate([X, *[X[-1:]] * rest]) if rest else X)
     if device != "cpu":

@@ -17,6 +17,7 @@ from skmulti.forward import learns, raw_outputs, rows_at_once
 from skmulti.losses import MixedLoss, Term
 from skmulti.scaling import TargetScaler
 from skmulti.training import TensorLoader, TrainingNet
+from skmulti.training.precision import InMixedPrecision
 from skmulti.training.way import overridden
 
 # The methods of a net through which inputs go; who overrides one wants it called.
@@ -257,7 +258,8 @@ class ReadingNet(TrainingNet):
         if learns(self.module_):
             self._set_training(False)
         with self._threads(min(len(inputs), rows_at_once(inputs))):
-            return raw_outputs(self.module_, inputs, self.device)
+            module = InMixedPrecision(self.module_, self.device) if self.mixed_precision else self.module_
+            return raw_outputs(module, inputs, self.device)
 
     def _as_given(self, values: np.ndarray) -> np.ndarray:
         """Return values of shape (n_samples, n_columns, ...) with y's own number of dimensions."""

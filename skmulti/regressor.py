@@ -83,6 +83,9 @@ class MultiOutputNetRegressor(BuildingNet):
         The number of torch's threads on the CPU while the net trains and predicts; that of the process is put back
         afterwards. "auto" takes one for small work, whose threads would only wait for one another, and up to all
         that torch has for large work.
+    mixed_precision : {None, "bfloat16"}, default=None
+        "bfloat16" lets the network compute in half the digits where they are enough, by torch's autocast: faster on
+        GPUs that have it. Parameters and losses keep theirs.
     training_loop : {"auto", "skorch"}, default="auto"
         "auto" trains on tensors, several times faster than batch by batch, unless a callback or an override wants
         to know of batches; the numbers are the same, and ``history_`` has no record per batch then. "skorch" always
@@ -170,6 +173,7 @@ class MultiOutputNetRegressor(BuildingNet):
         "compile": ["boolean"],
         "random_state": ["random_state"],
         "n_threads": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "mixed_precision": [StrOptions({"bfloat16"}), None],
         "training_loop": [StrOptions({"auto", "skorch"})],
         "callbacks": [list, None, StrOptions({"disable"})],
         "train_split": [callable, None],
@@ -203,6 +207,7 @@ class MultiOutputNetRegressor(BuildingNet):
         verbose: int = 0,
         device: Any = "cpu",
         n_threads: Any = "auto",
+        mixed_precision: Any = None,
         training_loop: str = "auto",
         callbacks: Any = None,
         train_split: Any = None,

@@ -13,6 +13,7 @@ from skmulti.training.device_rows import DeviceRows
 from skmulti.training.epoch_losses import BatchLosses, RowLosses
 from skmulti.training.flat import FlatOptimizer
 from skmulti.training.loader import TensorLoader
+from skmulti.training.precision import InMixedPrecision
 from skmulti.training.steps import AutogradStep, WrittenStep, batches, check_raw
 from skmulti.training.written import written_pass
 
@@ -34,6 +35,8 @@ class TensorLoop:
         What steps in place of the optimizer, where it can.
     device : str or torch.device
         Where to compute.
+    mixed_precision : bool
+        Whether the network computes in bfloat16.
     """
 
     def __init__(
@@ -45,9 +48,11 @@ class TensorLoop:
         flat: FlatOptimizer | None,
         *,
         device: Any,
+        mixed_precision: bool,
     ) -> None:
         self._module, self._criterion, self._optimizer, self._scaler = module, criterion, optimizer, scaler
         self._flat = flat
+        self._forward = InMixedPrecision(module, device) if mixed_precision else module
         self._device = torch.device("cpu" if device is None else device)
         self._rows: dict[int, DeviceRows] = {}
         self._step: WrittenStep | AutogradStep | None = None
@@ -93,7 +98,7 @@ class TensorLoop:
         measured: list[tuple[Tensor, Tensor | float]] = []
         for block in rows.blocks(loader.order(), loader.n_rows, loader.batch_size):
             for X, y, weight in batches(*block, loader.batch_size):
-                measured.append(self._criterion.measure(check_raw(self._module(X)), y, weight))
+                measured.append(self._criterion.measure(check_raw(self._forward(X)), y, weight))
         return BatchLosses.of(measured)
 
     def _rows_of(self, loader: TensorLoader) -> DeviceRows:
@@ -103,8 +108,9 @@ class TensorLoop:
         return self._rows[key]
 
     def _choose_step(self, rows: DeviceRows) -> WrittenStep | AutogradStep:
-        if self._flat is not None and rows.weight is None and self._criterion.rows_stand_alone:
+        plain = self._forward is self._module and rows.weight is None and self._criterion.rows_stand_alone
+        if self._flat is not None and plain:
             network = written_pass(self._module, self._flat.gradients, rows.input_shape)
             if network is not None and not any(self._criterion.parameters()):
                 return WrittenStep(network, self._criterion, self._flat)
-        return AutogradStep(self._module, self._criterion, self._optimizer, self._flat)
+        return AutogradStep(self._forward, self._criterion, self._optimizer, self._flat)

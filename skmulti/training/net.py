@@ -24,6 +24,7 @@ from skmulti.training.epoch_losses import BatchLosses, RowLosses
 from skmulti.training.flat import FlatOptimizer
 from skmulti.training.loader import TensorLoader
 from skmulti.training.loop import TensorLoop
+from skmulti.training.precision import InMixedPrecision
 from skmulti.training.randomness import RandomStreams
 from skmulti.training.rows import Rows, is_weighted
 from skmulti.training.steps import check_raw
@@ -159,7 +160,11 @@ class TrainingNet(ContractNet):
 
     def infer(self, x: Any, **fit_params: Any) -> Any:
         """Return the module's raw outputs; weights of rows, which travel with the inputs, are not for the module."""
-        return super().infer(x["X"] if is_weighted(x) else x, **fit_params)
+        x = x["X"] if is_weighted(x) else x
+        if not self.mixed_precision:
+            return super().infer(x, **fit_params)
+        forward = super().infer
+        return InMixedPrecision(lambda X: forward(X, **fit_params), self.device)(to_tensor(x, device=self.device))
 
     def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
         """Take the first copy of the parameters."""
@@ -213,7 +218,7 @@ class TrainingNet(ContractNet):
         """Go through the batches of a loader in our loop, record their losses, and say how steps were made."""
         parts = (self.module_, self.criterion_, self.optimizer_, self.target_scaler_, self._flat)
         if self._loop is None or not self._loop.is_for(*parts):
-            self._loop = TensorLoop(*parts, device=self.device)
+            self._loop = TensorLoop(*parts, device=self.device, mixed_precision=bool(self.mixed_precision))
         if self.module_.training is not training or not self._loop.is_written:
             self._set_training(training)
         losses = self._loop.train(loader) if training else self._loop.validate(loader)

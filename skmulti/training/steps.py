@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from skmulti.losses import MixedLoss
 from skmulti.training.epoch_losses import BatchLosses, RowLosses
@@ -59,8 +59,8 @@ class AutogradStep:
 
     Parameters
     ----------
-    module : torch.nn.Module
-        The network.
+    module : callable
+        The network, from inputs to raw outputs.
     criterion : MixedLoss
         The losses.
     optimizer : torch.optim.Optimizer
@@ -71,7 +71,7 @@ class AutogradStep:
 
     name = "autograd"
 
-    def __init__(self, module: nn.Module, criterion: MixedLoss, optimizer: Any, flat: FlatOptimizer | None) -> None:
+    def __init__(self, module: Any, criterion: MixedLoss, optimizer: Any, flat: FlatOptimizer | None) -> None:
         self._module, self._criterion, self._optimizer, self._flat = module, criterion, optimizer, flat
         self._writes_gradient = criterion.rows_stand_alone and not any(criterion.parameters())
 

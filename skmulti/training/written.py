@@ -10,8 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from skmulti.modules import MLP, MultiHead
+from skmulti.modules import CNN, MLP, MultiHead
 from skmulti.modules.mlp import _MLPTrunk
+from skmulti.training.written_images import Convolution, Learning, MaxPool2x2, ToImages
 
 aten = torch.ops.aten
 _threshold_backward = aten.threshold_backward.default
@@ -37,8 +38,9 @@ def written_pass(module: nn.Module, gradients: Gradients, input_shape: tuple[int
     Parameters
     ----------
     module : torch.nn.Module
-        An `MLP`, a `MultiHead` with the trunk of one, or an ``nn.Sequential`` of linear layers, activations, dropout
-        and normalization over rows of features. Subclasses, hooks and shared parameters are not known.
+        An `MLP`, a `CNN` or a `MultiHead`, or an ``nn.Sequential``, of linear layers, activations, dropout and
+        normalization over rows of features, and of convolutions and pooling by two over images. Subclasses, hooks
+        and shared parameters are not known.
     gradients : mapping of Parameter to Tensor
         Where the gradient of each parameter is to be written.
     input_shape : tuple of int
@@ -69,13 +71,19 @@ def written_pass(module: nn.Module, gradients: Gradients, input_shape: tuple[int
     if any(_is_changed(part) for part in parts) or len(set(map(id, parts))) < len(parts):
         return None
     flatten: list[Pass | None] = [] if len(input_shape) == 1 else [_Flatten()]
-    if type(module) is MultiHead and type(module.trunk) is _MLPTrunk:
-        trunk = _sequence([*flatten, *_layers(module.trunk.hidden, gradients)])
+    if type(module) is MultiHead:
+        if type(module.trunk) is _MLPTrunk:
+            trunk = _sequence([*flatten, *_layers(module.trunk.hidden, gradients)])
+        else:
+            trunk = _sequence([*_image_layers(module.trunk, gradients), *_layers(module.trunk.hidden, gradients)])
         heads = [_sequence(_layers(head, gradients)) for head in module.heads.values()]
         return _Heads(trunk, heads) if trunk and all(heads) else None  # type: ignore[arg-type]
     if type(module) is MLP:
         return _sequence([*flatten, *_layers(chain(module.hidden, [module.output]), gradients)])
-    if type(module) is nn.Sequential and (len(input_shape) == 1 or type(module[0]) is nn.Flatten):
+    if type(module) is CNN:
+        layers = _layers(chain(module.hidden, [module.output]), gradients)
+        return _sequence([*_image_layers(module, gradients), *layers])
+    if type(module) is nn.Sequential and (len(input_shape) == 1 or type(module[0]) in (nn.Flatten, nn.Conv2d)):
         return _sequence(_layers(module, gradients))
     return None
 
@@ -95,6 +103,12 @@ def _layers(layers: Any, gradients: Gradients) -> list[Pass | None]:
     return [_LAYERS.get(type(layer), _unknown)(layer, gradients) for layer in layers]
 
 
+def _image_layers(trunk: Any, gradients: Gradients) -> list[Pass | None]:
+    """Return the passes of a trunk for images, up to the features of each."""
+    images = ToImages(trunk._unflattened, channels_last=trunk.channels_last)
+    return [images, *_layers(chain.from_iterable(trunk.blocks), gradients), _Flatten()]
+
+
 def _unknown(layer: nn.Module, gradients: Gradients) -> None:
     return None
 
@@ -112,7 +126,7 @@ class _Sequence:
         self._forward = [one.forward for one in passes]
         self._backward = passes[::-1]
         # Before the first layer that learns, nobody needs a gradient.
-        self._first = next((one for one in passes if isinstance(one, _Learning)), None)
+        self._first = next((one for one in passes if isinstance(one, Learning)), None)
 
     def forward(self, x: Tensor) -> Tensor:
         for forward in self._forward:
@@ -152,10 +166,6 @@ class _Heads:
         return self._trunk.backward(total, for_input=for_input)
 
 
-class _Learning:
-    """A pass with parameters."""
-
-
 class _Flatten:
     """Rows of any shape as rows of features."""
 
@@ -185,7 +195,7 @@ class _Identity:
         return gradient
 
 
-class _Linear(_Learning):
+class _Linear(Learning):
     """A fully connected layer."""
 
     def __init__(self, layer: nn.Linear, gradients: Gradients) -> None:
@@ -207,7 +217,7 @@ class _Linear(_Learning):
         return torch.mm(gradient, self._weight) if for_input else None
 
 
-class _LayerNorm(_Learning):
+class _LayerNorm(Learning):
     """Normalization of each row."""
 
     def __init__(self, layer: nn.LayerNorm, gradients: Gradients) -> None:
@@ -232,7 +242,7 @@ class _LayerNorm(_Learning):
         return result
 
 
-class _BatchNorm(_Learning):
+class _BatchNorm(Learning):
     """Normalization over the rows of a batch."""
 
     def __init__(self, layer: nn.BatchNorm1d, gradients: Gradients) -> None:
@@ -384,6 +394,8 @@ def _write(place: Tensor | None, value: Tensor | None) -> None:
 _LAYERS: Mapping[type[nn.Module], Callable[[Any, Gradients], Any]] = {
     nn.Linear: _Linear,
     nn.Flatten: _Flatten.of,
+    nn.Conv2d: Convolution.of,
+    nn.MaxPool2d: MaxPool2x2.of,
     nn.LayerNorm: _LayerNorm,
     nn.BatchNorm1d: _BatchNorm.of,
     nn.Identity: _Identity,

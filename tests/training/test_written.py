@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from skmulti import MultiHeadRegressor, MultiOutputCNNRegressor, MultiOutputNetRegressor
+from skmulti import MultiHeadRegressor, MultiOutputCNNRegressor, MultiOutputMLPRegressor, MultiOutputNetRegressor
+from skmulti.training.written_images import MaxPool2x2
 from tests.training.either_loop import IMAGES, X, Y, assert_same, both, make
 
 # Batch normalization takes the biases before it out again: their gradient is rounding, and Adam would enlarge it.
@@ -39,16 +40,52 @@ def test_heads_learn_the_same_by_written_steps(params):
     assert_same(ours, theirs)
 
 
-def test_images_learn_the_same():
-    fit = lambda net: net.fit(IMAGES, Y[:60])  # noqa: E731
-    ours, theirs = both(fit, cls=MultiOutputCNNRegressor, channels=(4,), hidden_layer_sizes=(8,))
-    assert ours.training_loop_.step == "autograd"
-    assert ours.training_loop_.optimizer == "flat"
+def images_net(cls, **params):
+    return both(lambda net: net.fit(IMAGES, Y[:60]), cls=cls, **params)
+
+
+@pytest.mark.parametrize(
+    ("params", "step"),
+    [
+        ({}, "written"),
+        ({"channels": (4, 6), "kernel_size": 5, "activation": "silu", "dropout": 0.3}, "written"),
+        ({"channels_last": True, "image_shape": (6, 3, 4)}, "written"),
+        ({"image_shape": (9, 8)}, "written"),
+        ({"pooling": "average"}, "autograd"),
+        ({"pool_size": 3}, "autograd"),
+        ({"kernel_size": 2}, "autograd"),
+        ({"normalization": "layer"}, "autograd"),
+        ({"image_shape": (72,)}, "autograd"),
+    ],
+    ids=str,
+)
+def test_images_learn_the_same(params, step):
+    flat = {"image_shape"} & set(params)
+    fit = lambda net: net.fit(IMAGES.reshape(60, -1) if flat else IMAGES, Y[:60])  # noqa: E731
+    params = {"channels": (4,), "hidden_layer_sizes": (8,), **params}
+    ours, theirs = both(fit, cls=MultiOutputCNNRegressor, **params)
+    assert (ours.training_loop_.step, ours.training_loop_.optimizer) == (step, "flat")
     assert_same(ours, theirs)
-    flat = both(fit)
-    assert flat[0].training_loop_.step == "written"
+
+
+def test_images_in_other_networks_learn_the_same():
+    flat = images_net(MultiOutputMLPRegressor)
+    heads = images_net(MultiHeadRegressor, trunk="cnn", channels=(4,))
+    assert flat[0].training_loop_.step == heads[0].training_loop_.step == "written"
     assert_same(*flat)
-    assert_same(*both(fit, cls=MultiHeadRegressor, trunk="cnn", channels=(4,)))
+    assert_same(*heads)
+
+
+@pytest.mark.parametrize("size", [(4, 6), (5, 6), (4, 7), (5, 3)], ids=str)
+def test_pooling_by_two_is_that_of_torch(size):
+    images = torch.randint(0, 4, (3, 2, *size), generator=torch.Generator().manual_seed(0)).float()
+    leaf = images.clone().requires_grad_()
+    expected = nn.functional.max_pool2d(leaf, 2)
+    gradient = torch.randn(expected.shape)
+    expected.backward(gradient)
+    pool = MaxPool2x2()
+    assert torch.equal(pool.forward(images), expected)
+    assert torch.equal(pool.backward(gradient), leaf.grad)
 
 
 class Odd(nn.Module):

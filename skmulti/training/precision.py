@@ -1,0 +1,46 @@
+"""Mixed precision: a network computes in half the digits where they are enough, and learns in all of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+class InMixedPrecision:
+    """A module whose products are computed in bfloat16 [1]_, and whose outputs come back in the inputs' precision.
+
+    bfloat16 has the range of single precision, so that losses need not be scaled, as they must be in float16.
+
+    Parameters
+    ----------
+    module : callable
+        What maps inputs to outputs.
+    device : str or torch.device
+        Where it computes.
+
+    References
+    ----------
+    .. [1] D. Kalamkar et al., "A study of BFLOAT16 for deep learning training", arXiv:1905.12322.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skmulti.training.precision import InMixedPrecision
+    >>> linear = torch.nn.Linear(1, 1, bias=False)
+    >>> with torch.no_grad():
+    ...     _ = linear.weight.fill_(1 + 2**-12)
+    ...     InMixedPrecision(linear, "cpu")(torch.ones(1, 1))
+    tensor([[1.]])
+    """
+
+    def __init__(self, module: Any, device: Any) -> None:
+        self._module = module
+        self._device = torch.device("cpu" if device is None else device).type
+
+    def __call__(self, X: Tensor) -> Any:
+        """Return the outputs of the module."""
+        with torch.autocast(self._device, dtype=torch.bfloat16):
+            outputs = self._module(X)
+        return outputs.to(X.dtype) if isinstance(outputs, Tensor) else outputs

@@ -29,7 +29,7 @@ from skmulti.training.randomness import RandomStreams
 from skmulti.training.rows import Rows, is_weighted
 from skmulti.training.steps import check_raw
 from skmulti.training.threads import choose_threads, limited_threads
-from skmulti.training.way import STEPPING, TrainingLoop, overridden, why_skorch
+from skmulti.training.way import STEPPING, TrainingLoop, overridden, uncompiled, why_skorch
 
 # Rows of a batch that nobody learns from: enough to amortise the call, few enough for an image's activations.
 _READING_BATCH = 1024
@@ -216,7 +216,7 @@ class TrainingNet(ContractNet):
 
     def _run_on_tensors(self, loader: TensorLoader, training: bool, prefix: str) -> str:
         """Go through the batches of a loader in our loop, record their losses, and say how steps were made."""
-        parts = (self.module_, self.criterion_, self.optimizer_, self.target_scaler_, self._flat)
+        parts = (self.module_, uncompiled(self.criterion_), self.optimizer_, self.target_scaler_, self._flat)
         if self._loop is None or not self._loop.is_for(*parts):
             self._loop = TensorLoop(*parts, device=self.device, mixed_precision=bool(self.mixed_precision))
         if self.module_.training is not training or not self._loop.is_written:

@@ -78,7 +78,7 @@ def why_skorch(net: Any, base: type, iterator: Any, *, training: bool) -> str:
     name = overridden(net, base, (*_OF_ANY_BATCH, *(_OF_TRAINING if training else _OF_VALIDATION)))
     if name:
         return f"{type(net).__name__} overrides {name}"
-    if type(net.criterion_) is not MixedLoss or (net._modules, net._criteria, net._optimizers) != (
+    if type(uncompiled(net.criterion_)) is not MixedLoss or (net._modules, net._criteria, net._optimizers) != (
         base._modules,  # type: ignore[attr-defined]
         base._criteria,  # type: ignore[attr-defined]
         base._optimizers,  # type: ignore[attr-defined]
@@ -88,6 +88,11 @@ def why_skorch(net: Any, base: type, iterator: Any, *, training: bool) -> str:
         if _listens(callback, net, training=training):
             return f"the callback {name!r} listens to batches"
     return ""
+
+
+def uncompiled(module: Any) -> Any:
+    """Return what ``torch.compile`` wrapped, and any other module itself."""
+    return getattr(module, "_orig_mod", module)
 
 
 def overridden(net: Any, base: type, names: tuple[str, ...]) -> str:

@@ -18,6 +18,7 @@ from skmulti.losses import MixedLoss, Term
 from skmulti.scaling import TargetScaler
 from skmulti.training import TensorLoader, TrainingNet
 from skmulti.training.precision import InMixedPrecision
+from skmulti.training.rows import is_weighted
 from skmulti.training.way import overridden
 
 # The methods of a net through which inputs go; who overrides one wants it called.
@@ -248,6 +249,8 @@ class ReadingNet(TrainingNet):
 
     def _raw(self, X: Any) -> Tensor:
         self._refuse_unfitted()
+        # What skorch's scoring callbacks hand over where rows have weights.
+        X = X["X"] if is_weighted(X) else X
         if is_dataset(X) or self.iterator_valid is not TensorLoader or overridden(self, ReadingNet, _OF_FORWARD):
             inputs = X if is_dataset(X) else check_inputs(self, X, reset=False)
             with self._threads(min(len(inputs), self._rows_per_batch(self.batch_size, len(inputs), training=False))):

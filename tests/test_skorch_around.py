@@ -29,7 +29,7 @@ from skorch.helper import predefined_split
 from torch import nn
 from torch.utils.data import DataLoader
 
-from skmulti import MultiHeadRegressor, MultiOutputMLPRegressor, MultiOutputNetRegressor
+from skmulti import MultiHeadRegressor, MultiOutputMLPRegressor, MultiOutputNetRegressor, TrainingDivergedError
 
 NAMES = ["angle", "distance", "area"]
 RNG = np.random.default_rng(0)
@@ -143,6 +143,38 @@ def test_a_checkpoint_restores_the_best_epoch(tmp_path):
     assert_same_parameters(net, make_net(lr=0.5, max_epochs=best).fit(X, Y))
 
 
+@pytest.mark.parametrize("on_train", [True, False])
+def test_scores_are_computed_where_rows_have_weights(on_train):
+    weights = np.linspace(1, 2, 40)
+    for score in (
+        EpochScoring("r2", on_train=on_train, use_caching=False, name="s"),
+        BatchScoring("r2", on_train=on_train, name="s"),
+    ):
+        net = make_net(callbacks=[("s", score)])
+        net.fit(X, Y, weights, X_val=X[:9], y_val=Y[:9], sample_weight_val=weights[:9])
+        assert np.isfinite(net.history[-1, "s"])
+
+
+class Own(torch.optim.SGD):
+    """An optimizer that steps on each parameter."""
+
+
+class Replaces(Callback):
+    """Gives the module other parameters as training begins."""
+
+    def on_train_begin(self, net, **kwargs):
+        for parameter in net.module_.parameters():
+            torch.nn.init.constant_(parameter, 0.25)
+
+
+@pytest.mark.parametrize("optimizer", [Own, torch.optim.SGD])
+def test_divergence_does_not_undo_what_callbacks_did_before_the_first_epoch(optimizer):
+    net = make_net(optimizer=optimizer, lr=1e30, callbacks=[Replaces()])
+    with pytest.raises(TrainingDivergedError):
+        net.fit(X, Y)
+    assert all((parameter == 0.25).all() for parameter in net.module_.parameters())
+
+
 def test_gradients_are_clipped():
     net = make_net(callbacks=[GradientNormClipping(1e-12)], optimizer=torch.optim.SGD).fit(X, Y)
     start = make_net(optimizer=torch.optim.SGD).initialize(X, Y)
@@ -152,6 +184,11 @@ def test_gradients_are_clipped():
 def test_a_progress_bar_shows_the_batches_or_nothing(capsys):
     make_net(callbacks=[ProgressBar(detect_notebook=False, batches_per_epoch=4)], batch_size=10).fit(X, Y)
     assert "/4 [" in capsys.readouterr().err
+    # 40 rows, 32 at once: one batch and the rest.
+    auto = make_net(callbacks=[ProgressBar(detect_notebook=False)]).fit(X, Y)
+    assert "/2 [" in capsys.readouterr().err
+    assert auto.get_params()["batch_size"] == "auto"
+    assert "iterator_train__batch_size" not in auto.get_params()
     make_net().fit(X, Y)
     assert capsys.readouterr() == ("", "")
 

@@ -261,7 +261,13 @@ class CIoU(DIoU):
     """
 
     def _penalty(self, p: tuple[Tensor, Tensor], t: tuple[Tensor, Tensor], union: Tensor, overlap: Tensor) -> Tensor:
-        shapes = [torch.atan2(size[..., 0], size[..., 1]) for size in (p[1] - p[0], t[1] - t[0])]
+        shapes = [_shape(size[..., 0], size[..., 1]) for size in (p[1] - p[0], t[1] - t[0])]
         v = 4 / math.pi**2 * (shapes[1] - shapes[0]).square()
         a = _ratio(v, 1 - overlap + v).detach()
         return super()._penalty(p, t, union, overlap) + a * v
+
+
+def _shape(width: Tensor, height: Tensor) -> Tensor:
+    """Return the angle of the diagonal; a point has none: 0, and no gradient, which older torch calls NaN there."""
+    is_point = (width == 0) & (height == 0)
+    return torch.atan2(torch.where(is_point, 0.0, width), torch.where(is_point, 1.0, height))

@@ -39,6 +39,7 @@ class LastGood:
     """
 
     def __init__(self, module: nn.Module, flat: FlatOptimizer | None = None) -> None:
+        self.module = module
         held = flat.gradients if flat else {}
         live = [*(flat.numbers() if flat else ()), *(p for p in module.parameters() if p not in held)]
         self._live = [value for value in (*live, *module.buffers()) if value.numel()]

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import torch
 from sklearn.model_selection import ShuffleSplit
-from skorch.callbacks import EarlyStopping, EpochTimer
+from skorch.callbacks import EarlyStopping, EpochTimer, ProgressBar
 from skorch.dataset import ValidSplit
 from skorch.utils import to_tensor
 from torch import Tensor
@@ -166,10 +166,6 @@ class TrainingNet(ContractNet):
         forward = super().infer
         return InMixedPrecision(lambda X: forward(X, **fit_params), self.device)(to_tensor(x, device=self.device))
 
-    def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
-        """Take the first copy of the parameters."""
-        self._last_good = LastGood(self.module_)
-
     def on_batch_begin(self, net: Any, batch: Any = None, training: bool = False, **kwargs: Any) -> None:
         """Start a new record of this batch's terms."""
         super().on_batch_begin(net, batch=batch, training=training, **kwargs)
@@ -189,6 +185,9 @@ class TrainingNet(ContractNet):
             return
         if training and (self._flat is None or self._is_watched):
             self._begin_flat()
+        if training and (self._last_good is None or self._last_good.module is not self.module_):
+            # Not sooner: what callbacks do at the beginning of training is not to be undone.
+            self._last_good = LastGood(self.module_, self._flat)
         reason = self._why_skorch(iterator, training)
         step = "autograd"
         if reason:
@@ -257,20 +256,19 @@ class TrainingNet(ContractNet):
             and not overridden(self, TrainingNet, STEPPING)
             and FlatOptimizer.can_hold(self.optimizer_)
         ):
-            self._flat = FlatOptimizer(self.optimizer_)
-            self._last_good = LastGood(self.module_, self._flat)
+            self._flat, self._last_good = FlatOptimizer(self.optimizer_), None
         if self._flat is not None:
             self._flat.begin_epoch()
 
     def _close_flat(self) -> None:
         if self._flat is not None:
             self._flat.release()
-            self._flat = None
-            self._last_good = LastGood(self.module_)
+            self._flat, self._last_good = None, None
 
     def __getstate__(self) -> dict[str, Any]:
-        # A checkpoint in the middle of training keeps the parameters, and not what works on them.
-        return {**super().__getstate__(), "_loop": None, "_flat": None}
+        # A checkpoint in the middle of training keeps the parameters, and neither what works on them nor the rows.
+        state: dict[str, Any] = super().__getstate__()
+        return {name: value for name, value in state.items() if name not in _OF_ONE_TRAINING}
 
     def _record_terms(self, losses: RowLosses | BatchLosses, prefix: str) -> float:
         """Record the mean of each term over the rows that it saw; return their weighted sum."""
@@ -303,7 +301,7 @@ class TrainingNet(ContractNet):
         X, y = rows.inputs, rows.y
         try:
             n_rows = self._rows_per_batch(self.batch_size, len(rows.y), training=True)
-            with self._threads(min(n_rows, len(rows.y))), self._streams.active():
+            with self._threads(min(n_rows, len(rows.y))), self._streams.active(), self._counted_batches(rows):
                 super().partial_fit(X, y)
         except Exception as error:
             if self._last_good is not None:
@@ -317,6 +315,21 @@ class TrainingNet(ContractNet):
             self._close_flat()
             self._drop_unfinished_epoch()
             for name in _OF_ONE_TRAINING:
+                self.__dict__.pop(name, None)
+
+    @contextmanager
+    def _counted_batches(self, rows: Rows) -> Iterator[None]:
+        """Let skorch's ProgressBar, which reads it from the parameters, know the size that "auto" stands for."""
+        sizes = {}
+        if self.batch_size == "auto" and any(isinstance(callback, ProgressBar) for _, callback in self.callbacks_):
+            for name, training in (("iterator_train", True), ("iterator_valid", False)):
+                if f"{name}__batch_size" not in vars(self):
+                    sizes[f"{name}__batch_size"] = self._rows_per_batch("auto", len(rows.y), training)
+        self.__dict__.update(sizes)
+        try:
+            yield
+        finally:
+            for name in sizes:
                 self.__dict__.pop(name, None)
 
     def _threads(self, n_rows: int) -> AbstractContextManager[None]:

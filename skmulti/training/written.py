@@ -15,6 +15,11 @@ from skmulti.modules.mlp import _MLPTrunk
 from skmulti.training.written_images import Convolution, Learning, MaxPool2x2, ToImages
 
 aten = torch.ops.aten
+# Hooks on all modules of the process.
+_HOOKS_OF_ALL = [
+    getattr(torch.nn.modules.module, f"_global_{kind}_hooks")
+    for kind in ("forward", "forward_pre", "backward", "backward_pre")
+]
 _threshold_backward = aten.threshold_backward.default
 
 Gradients = Mapping[nn.Parameter, Tensor]
@@ -96,7 +101,7 @@ def _is_changed(part: nn.Module) -> bool:
         part._backward_hooks,
         part._backward_pre_hooks,
     )
-    return any(hooks) or "forward" in vars(part) or torch.nn.modules.module._has_any_global_hook()
+    return any(hooks) or "forward" in vars(part) or any(map(bool, _HOOKS_OF_ALL))
 
 
 def _layers(layers: Any, gradients: Gradients) -> list[Pass | None]:

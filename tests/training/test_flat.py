@@ -110,6 +110,13 @@ def test_a_checkpoint_in_the_middle_can_be_read(tmp_path):
     np.testing.assert_allclose(other.predict(X), net.predict(X), rtol=1e-4)
 
 
+def test_a_pickle_in_the_middle_holds_no_rows(tmp_path):
+    rows = np.zeros((20_000, 5), dtype=np.float32)
+    checkpoint = Checkpoint(monitor=None, f_pickle="net.pkl", dirname=tmp_path)
+    make(callbacks=[checkpoint], max_epochs=1).fit(rows, rows, X_val=rows, y_val=rows)
+    assert (tmp_path / "net.pkl").stat().st_size < rows.nbytes / 4
+
+
 class LoadsState(Callback):
     """Loads the optimizer's state of the first epoch after the second."""
 

@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check $(if $(CONSTRAINTS),-c $(CONSTRAINTS))
 EXAMPLES := $(filter-out examples/demo.py,$(sort $(wildcard examples/*.py)))
 
-.PHONY: help demo test lint format examples docs claims clean
+.PHONY: help demo test lint format examples docs claims bench clean
 
 help:
 	@echo "make demo      run the main job: scores per column, output/demo.png"
@@ -21,6 +21,7 @@ help:
 	@echo "make lint      check style and types (make format repairs style)"
 	@echo "make docs      write docs/losses.md from the docstrings"
 	@echo "make claims    measure what the package claims: giou, rotation, coverage, speed and more"
+	@echo "make bench     time fit and predict, and measure memory, beside others; some five minutes"
 	@echo "make clean     remove the environment and everything made"
 
 demo: $(VENV)/.installed-examples
@@ -40,6 +41,12 @@ docs: $(VENV)/.installed-examples
 # Of the claims some are ratios of times: one thread, and nothing beside it.
 claims: $(VENV)/.installed-examples
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/claims.py
+
+# With as many threads as each contestant takes by itself, and nothing beside it.
+bench: $(VENV)/.installed-examples
+	$(BIN)/python benchmarks/fit.py
+	$(BIN)/python benchmarks/predict.py
+	$(BIN)/python benchmarks/memory.py --rounds 1
 
 lint: $(VENV)/.installed-lint
 	$(BIN)/ruff check .

@@ -79,10 +79,10 @@ class TensorLoop:
         if self._step is None:
             self._step = self._choose_step(rows)
         joined: BatchLosses | None = None
-        n_done = 0
-        for X, y, weight in rows.blocks(loader.order(), loader.n_rows, loader.batch_size):
+        n_done, n_rows = 0, loader.n_rows
+        for X, y, weight in rows.blocks(loader.order(), n_rows, loader.batch_size):
             losses = self._step.run(X, y, weight, loader.batch_size)
-            if len(X) == loader.n_rows:
+            if X.shape[0] == n_rows:
                 return losses
             part = losses.per_batch()
             # Written into one place: small tensors that stay, between large ones that go, would tear the memory.

@@ -29,7 +29,7 @@ from skmulti.training.randomness import RandomStreams
 from skmulti.training.rows import Rows, is_weighted
 from skmulti.training.steps import check_raw
 from skmulti.training.threads import choose_threads, limited_threads
-from skmulti.training.way import STEPPING, TrainingLoop, overridden, uncompiled, why_skorch
+from skmulti.training.way import STEPPING, TrainingLoop, is_watched, overridden, uncompiled, why_skorch
 
 # Rows of a batch that nobody learns from: enough to amortise the call, few enough for an image's activations.
 _READING_BATCH = 1024
@@ -41,9 +41,9 @@ _OF_ONE_TRAINING = (
     "_first_broken",
     "_flat",
     "_holdout",
+    "_judged",
     "_last_good",
     "_loop",
-    "_reasons",
     "_way",
 )
 
@@ -72,7 +72,7 @@ class TrainingNet(ContractNet):
     _batch_terms: tuple[Tensor, Tensor | float] | None = None
     _exact_losses: Mapping[str, float] = MappingProxyType({})
     _first_broken: Mapping[str, float] = MappingProxyType({})
-    _reasons: Mapping[bool, tuple[Any, Any, str]] = MappingProxyType({})
+    _judged: Mapping[bool, tuple[Any, Any, str, bool]] = MappingProxyType({})
 
     @property
     def _default_callbacks(self) -> list[tuple[str, Any]]:
@@ -183,12 +183,12 @@ class TrainingNet(ContractNet):
         """
         if iterator is None:
             return
-        if training and (self._flat is None or self._is_watched):
+        reason, watched = self._judge(iterator, training)
+        if training and (self._flat is None or watched):
             self._begin_flat()
         if training and (self._last_good is None or self._last_good.module is not self.module_):
             # Not sooner: what callbacks do at the beginning of training is not to be undone.
             self._last_good = LastGood(self.module_, self._flat)
-        reason = self._why_skorch(iterator, training)
         step = "autograd"
         if reason:
             self._epoch_terms: list[tuple[Tensor, Tensor | float]] = []
@@ -198,20 +198,24 @@ class TrainingNet(ContractNet):
         else:
             step = self._run_on_tensors(iterator, training, prefix)
         if training:
-            if self._flat is not None and self._is_watched:
+            if self._flat is not None and watched:
                 self._flat.publish()
             kind = "flat" if self._flat is not None and self._flat.in_use else "own"
             way = ("skorch" if reason else "tensor", step, kind, reason)
             if way != self._way:
                 self._way, self.training_loop_ = way, TrainingLoop(*way)
 
-    def _why_skorch(self, iterator: Any, training: bool) -> str:
-        """Return why skorch's loop must go through these batches: asked once for all epochs."""
-        known = self._reasons.get(training)
+    def _judge(self, iterator: Any, training: bool) -> tuple[str, bool]:
+        """Return why skorch's loop must run, if it must, and whether somebody looks at the net between epochs.
+
+        Asked once for all epochs.
+        """
+        known = self._judged.get(training)
         if known is None or known[0] is not iterator or known[1] is not self.callbacks_:
-            known = (iterator, self.callbacks_, why_skorch(self, TrainingNet, iterator, training=training))
-            self._reasons = {**self._reasons, training: known}
-        return known[2]
+            reason = why_skorch(self, TrainingNet, iterator, training=training)
+            known = (iterator, self.callbacks_, reason, is_watched(self, TrainingNet))
+            self._judged = {**self._judged, training: known}
+        return known[2], known[3]
 
     def _run_on_tensors(self, loader: TensorLoader, training: bool, prefix: str) -> str:
         """Go through the batches of a loader in our loop, record their losses, and say how steps were made."""
@@ -238,14 +242,6 @@ class TrainingNet(ContractNet):
             step_fn()
         self._flat.read_options()
         self._flat.follow()
-
-    @property
-    def _is_watched(self) -> bool:
-        """Return whether somebody may look at the net, or change it, between two epochs."""
-        own = (EpochTimer, LossScoring, TermLog, EarlyStopping)
-        return bool(overridden(self, TrainingNet, ("on_epoch_begin", "on_epoch_end", "notify"))) or not all(
-            type(callback) in own for _, callback in self.callbacks_
-        )
 
     def _begin_flat(self) -> None:
         """Let the optimizer step on flat vectors for an epoch, unless somebody else steps with it."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from skorch.callbacks import Callback, EpochScoring, LRScheduler, PassthroughScoring
+from skorch.callbacks import Callback, EarlyStopping, EpochScoring, EpochTimer, LRScheduler, PassthroughScoring
 from skorch.callbacks.logging import MlflowLogger, NeptuneLogger, SacredLogger
 
 from skmulti.losses import MixedLoss
-from skmulti.training.callbacks import LossScoring
+from skmulti.training.callbacks import LossScoring, TermLog
 from skmulti.training.device_rows import DeviceRows
 from skmulti.training.loader import TensorLoader
 
@@ -88,6 +88,13 @@ def why_skorch(net: Any, base: type, iterator: Any, *, training: bool) -> str:
         if _listens(callback, net, training=training):
             return f"the callback {name!r} listens to batches"
     return ""
+
+
+def is_watched(net: Any, base: type) -> bool:
+    """Return whether somebody may look at the net, or change it, between two epochs."""
+    own = (EpochTimer, LossScoring, TermLog, EarlyStopping)
+    events = ("on_epoch_begin", "on_epoch_end", "notify")
+    return bool(overridden(net, base, events)) or any(type(callback) not in own for _, callback in net.callbacks_)
 
 
 def uncompiled(module: Any) -> Any:

@@ -11,7 +11,7 @@ from torch import Tensor
 from skmulti.losses import MixedLoss
 from skmulti.training.epoch_losses import BatchLosses, RowLosses
 from skmulti.training.flat import FlatOptimizer
-from skmulti.training.written import Pass
+from skmulti.training.written_layers import Pass
 
 Batch = tuple[Tensor, Tensor, Tensor | None]
 

@@ -202,3 +202,54 @@ def test_parameters_of_a_loss_that_change_between_calls_count_and_what_it_learne
     fitted.set_params(loss={"count": SquaredError(), "length": "huber"}, loss__count="squared_error")
     del fitted.loss__count__power
     assert type(fitted.partial_fit(X, y).terms_[0].loss) is SquaredError
+
+
+@dataclass(frozen=True)
+class Squares(ColumnLoss):
+    """A squared error whose derivative is written out, right or wrong."""
+
+    kind: str = "right"
+
+    def row_loss(self, raw, y):
+        return (raw - y).square().squeeze(-1)
+
+    def raw_gradient(self, raw, y):
+        right = 2 * (raw - y)
+        return {
+            "right": right,
+            "wrong": -right,
+            "flat": right.flatten(),
+            "double": right.double(),
+            "none": None,
+            "array": right.numpy(),
+            "in place": raw.sub_(y).mul_(2.0),
+        }[self.kind]
+
+
+def squares(kind):
+    X = np.random.default_rng(0).normal(size=(60, 3))
+    return MultiOutputMLPRegressor((8,), loss=Squares(kind), max_epochs=3, random_state=0).fit(X, X)
+
+
+@pytest.mark.parametrize("kind", ["right", "in place"])
+def test_a_gradient_of_ones_own_learns_as_that_of_autograd(kind):
+    X = np.random.default_rng(0).normal(size=(60, 3))
+    theirs = MultiOutputMLPRegressor((8,), max_epochs=3, random_state=0).fit(X, X)
+    ours = squares(kind)
+    np.testing.assert_allclose(ours.predict(X), theirs.predict(X), rtol=1e-5, atol=1e-6)
+    assert ours.history[:, "train_loss"] == pytest.approx(theirs.history[:, "train_loss"], rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("wrong", "must return the derivative of its row_loss"),
+        ("flat", r"\(rows, terms, raw outputs\), \(32, 3, 1\).* Got shape \(96,\)"),
+        ("double", "Got shape .* of torch.float64"),
+        ("none", "Got NoneType"),
+        ("array", "Got ndarray"),
+    ],
+)
+def test_a_gradient_that_is_wrong_is_refused(kind, message):
+    with pytest.raises(ValueError, match=message):
+        squares(kind)

@@ -12,6 +12,8 @@ from torch import Tensor
 
 from skmulti.losses.base import ColumnLoss, DifferenceLoss
 
+_SHARE_ON_KINKS = 0.1
+
 
 @dataclass(frozen=True)
 class Term:
@@ -67,7 +69,11 @@ class Family:
         self._take_columns = selection(self.columns)
         self._take_raw = selection(self.raw)
         self._writes_gradient = _newest_is(type(self.loss), "raw_gradient")
-        self.is_of_difference = isinstance(self.loss, DifferenceLoss) and _newest_is(type(self.loss), "slope_")
+        # Ours are tested; a user's is compared with autograd's at the first batch, and may change what it is given.
+        self._is_ours = type(self.loss).__module__.startswith("skmulti.")
+        self._trusts_gradient = self._is_ours
+        of_difference = isinstance(self.loss, DifferenceLoss) and _newest_is(type(self.loss), "slope_")
+        self.is_of_difference = self._is_ours and of_difference
 
     def row_losses(self, raw: Tensor, y: Tensor, present: Tensor | None = None, *, weighted: bool = False) -> Tensor:
         """Return the loss of each row and term, shape (n_rows, n_terms).
@@ -99,17 +105,38 @@ class Family:
         """
         if self._writes_gradient:
             own, targets = self._raw(raw), self._per_term(self._take_columns(y))
-            gradient = self.loss.raw_gradient(own, targets)
-            if gradient.shape != own.shape:
-                raise ValueError(
-                    f"raw_gradient of the loss {self.loss!r} must return a gradient of the raw outputs' shape, "
-                    f"{tuple(own.shape)}. Got {tuple(gradient.shape)} instead."
-                )
-            return gradient.flatten(1)
+            if self._trusts_gradient:
+                return self.loss.raw_gradient(own if self._is_ours else own.clone(), targets).flatten(1)
+            return self._checked_gradient(own, targets, self._autograd_gradients(raw, y))
+        return self._autograd_gradients(raw, y)
+
+    def _autograd_gradients(self, raw: Tensor, y: Tensor) -> Tensor:
         with torch.enable_grad():
             leaf = raw.detach().requires_grad_()
             (gradient,) = torch.autograd.grad(self.row_losses(leaf, y).sum(), leaf)
         return self._take_raw(gradient)
+
+    def _checked_gradient(self, own: Tensor, targets: Tensor, expected: Tensor) -> Tensor:
+        """Return what a user's `raw_gradient` returns, or say once what is wrong with it."""
+        gradient = self.loss.raw_gradient(own.clone(), targets)
+        came = f"shape {tuple(gradient.shape)}" if isinstance(gradient, Tensor) else type(gradient).__name__
+        if not isinstance(gradient, Tensor) or gradient.shape != own.shape or gradient.dtype != own.dtype:
+            raise ValueError(
+                f"raw_gradient of the loss {self.loss!r} must return a tensor of the raw outputs' shape (rows, terms, "
+                f"raw outputs), {tuple(own.shape)}, and of their dtype, {own.dtype}. Got {came}"
+                f"{f' of {gradient.dtype}' if isinstance(gradient, Tensor) else ''} instead."
+            )
+        gradient = gradient.flatten(1)
+        # A kink may have either side's slope: some values may differ.
+        apart = (gradient - expected).abs() > 1e-3 * (expected.abs() + expected.abs().mean())
+        if apart.double().mean() > _SHARE_ON_KINKS:
+            raise ValueError(
+                f"raw_gradient of the loss {self.loss!r} must return the derivative of its row_loss by the raw "
+                f"outputs. Got other values than autograd in {int(apart.sum())} of {apart.numel()} places; leave "
+                "raw_gradient out to let autograd find it."
+            )
+        self._trusts_gradient = True
+        return gradient
 
     def _checked(self, values: Tensor, raw: Tensor) -> Tensor:
         """Return the values of `row_loss`, or say what is wrong with them: the loss may be a user's own."""

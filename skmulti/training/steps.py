@@ -112,6 +112,12 @@ class AutogradStep:
             else:
                 closure()
                 self._flat.follow()
+            if not first:
+                name = type(self._optimizer).__name__
+                raise TypeError(
+                    "The 'optimizer' parameter must be a class whose step(closure) calls the closure, which computes "
+                    f"the gradients. {name}.step did not; begin it with 'loss = closure()' under torch.enable_grad()."
+                )
             measured.append(first[0])
         return BatchLosses.of(measured)
 

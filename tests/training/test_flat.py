@@ -79,6 +79,21 @@ def test_training_goes_on_where_the_other_loop_stopped(optimizer, loops):
     assert_same(net, theirs, loop="tensor" if loops[1] == "auto" else "skorch")
 
 
+class Forgetful(torch.optim.Optimizer):
+    """An optimizer that does not ask for gradients."""
+
+    def __init__(self, params, lr):
+        super().__init__(params, {"lr": lr})
+
+    def step(self, closure=None):
+        pass
+
+
+def test_an_optimizer_must_call_the_closure():
+    with pytest.raises(TypeError, match=r"'optimizer' parameter must be a class whose step\(closure\) calls"):
+        make(optimizer=Forgetful).fit(X, Y)
+
+
 def test_parameter_groups_keep_their_options():
     groups = [("hidden.0.*", {"lr": 0.0}), ("output.bias", {"lr": 0.1, "weight_decay": 0.5})]
     ours, theirs = both(optimizer__param_groups=groups)

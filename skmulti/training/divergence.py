@@ -39,7 +39,7 @@ class LastGood:
     """
 
     def __init__(self, module: nn.Module, flat: FlatOptimizer | None = None) -> None:
-        self.module = module
+        self.module, self._flat = module, flat
         held = flat.gradients if flat else {}
         live = [*(flat.numbers() if flat else ()), *(p for p in module.parameters() if p not in held)]
         self._live = [value for value in (*live, *module.buffers()) if value.numel()]
@@ -47,6 +47,7 @@ class LastGood:
 
     def renew(self) -> bool:
         """Copy the module's values unless one of them is not finite; return whether all are."""
+        self._part_released()
         values = [value.detach() for value in self._live]
         numbers = [value for value in values if value.is_floating_point()]
         if not all(map(_is_finite, numbers)):
@@ -56,8 +57,18 @@ class LastGood:
 
     def restore(self) -> None:
         """Give the module the values of the copy."""
+        self._part_released()
         with torch.no_grad():
             torch._foreach_copy_(self._live, self._copy)
+
+    def _part_released(self) -> None:
+        """Follow the parameters where they left the vectors in the middle of training."""
+        if self._flat is None or self._flat.in_use:
+            return
+        n_vectors = len(self._flat.numbers())
+        parted = self._flat.parted(self._copy[:n_vectors])
+        self._live[:n_vectors], self._copy[:n_vectors] = [p for p, _ in parted], [copy for _, copy in parted]
+        self._flat = None
 
 
 def _is_finite(numbers: torch.Tensor) -> bool:

@@ -74,7 +74,7 @@ class FlatOptimizer:
             for group in optimizer.param_groups
             if (trainable := [p for p in group["params"] if p.requires_grad])
         ]
-        self.gradients: dict[Parameter, Tensor] = {p: g for v in self._vectors for p, g in v.pairs(v.gradient)}
+        self.gradients: dict[Parameter, Tensor] = dict(self.parted([v.gradient for v in self._vectors]))
         self._parameters, self._views = list(self.gradients), list(self.gradients.values())
         self._places = [p.data_ptr() for p in self._parameters]
 
@@ -147,6 +147,10 @@ class FlatOptimizer:
     def numbers(self) -> list[Tensor]:
         """Return the vectors of all parameters."""
         return [vector.values for vector in self._vectors]
+
+    def parted(self, vectors: list[Tensor]) -> list[tuple[Parameter, Tensor]]:
+        """Return each parameter with its part of vectors like these."""
+        return [pair for own, vector in zip(self._vectors, vectors, strict=True) for pair in own.pairs(vector)]
 
     def publish(self) -> None:
         """Show the optimizer's state where it is looked for, at each parameter."""

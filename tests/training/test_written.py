@@ -4,7 +4,13 @@ import pytest
 import torch
 from torch import nn
 
-from skmulti import MultiHeadRegressor, MultiOutputCNNRegressor, MultiOutputMLPRegressor, MultiOutputNetRegressor
+from skmulti import (
+    MultiHeadRegressor,
+    MultiOutputCNNRegressor,
+    MultiOutputMLPRegressor,
+    MultiOutputNetRegressor,
+    TrainingDivergedError,
+)
 from skmulti.training.written_images import MaxPool2x2
 from tests.training.either_loop import IMAGES, X, Y, assert_same, both, make
 
@@ -114,6 +120,15 @@ def test_any_module_learns_the_same(unused, optimizer):
     )
     assert ours.training_loop_.optimizer == ("own" if unused else "flat")
     assert_same(ours, theirs)
+
+
+def test_divergence_gives_a_module_with_an_unused_parameter_its_last_good_parameters_back():
+    net = make(MultiOutputNetRegressor, module=Odd, optimizer=torch.optim.SGD, lr=1e20)
+    start = make(MultiOutputNetRegressor, module=Odd).initialize(X, Y).module_
+    with pytest.raises(TrainingDivergedError, match="epoch 1"):
+        net.fit(X, Y)
+    for parameter, before in zip(net.module_.parameters(), start.parameters(), strict=True):
+        assert torch.equal(parameter, before)
 
 
 class Shared(nn.Module):

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from skmulti._skorch import missing_rows
 from skmulti.modules import MLP
+from skmulti.training.hooks import does_more
 from skmulti.training.loader import as_tensor
 from skmulti.training.steps import check_raw
 
@@ -83,7 +84,7 @@ def _raw_of_batch(module: Any, X: np.ndarray, device: Any) -> Tensor:
     rows = as_tensor(np.concatenate([X, *[X[-1:]] * rest]) if rest else X)
     if device != "cpu":
         rows = rows.to(device)
-    if type(module) is MLP and rows.ndim == 2 and not _has_hooks(module):
+    if type(module) is MLP and rows.ndim == 2 and not does_more(module):
         # The layers of a small network take less time than torch's calls of modules inside modules.
         for layer in chain(module.hidden._modules.values(), (module.output,)):
             rows = layer.forward(rows)
@@ -91,11 +92,6 @@ def _raw_of_batch(module: Any, X: np.ndarray, device: Any) -> Tensor:
     else:
         raw = check_raw(module(rows)).cpu()
     return raw[: len(X)] if rest else raw
-
-
-def _has_hooks(module: nn.Module) -> bool:
-    hooked = module._forward_hooks or module._forward_pre_hooks or "forward" in vars(module)
-    return bool(hooked) or any(_has_hooks(part) for part in module._modules.values() if part is not None)
 
 
 def learns(module: nn.Module) -> bool:

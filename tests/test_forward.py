@@ -63,6 +63,16 @@ def test_a_hook_on_a_layer_hears_of_predictions():
     assert calls == [1]
 
 
+def test_a_hook_on_all_modules_hears_of_predictions():
+    calls = []
+    hook = nn.modules.module.register_module_forward_hook(lambda *args: calls.append(1))
+    try:
+        NET.predict(X[:1])
+    finally:
+        hook.remove()
+    assert calls
+
+
 def test_layers_that_were_set_to_learn_do_not_learn_in_predictions():
     net = MultiOutputMLPRegressor((8,), dropout=0.5, max_epochs=1).fit(X[:100], X[:100, :2])
     expected = net.predict(X[:9])

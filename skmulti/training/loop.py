@@ -111,6 +111,6 @@ class TensorLoop:
         plain = self._forward is self._module and rows.weight is None and self._criterion.rows_stand_alone
         if self._flat is not None and plain:
             network = written_pass(self._module, self._flat.gradients, rows.input_shape)
-            if network is not None and not any(self._criterion.parameters()):
+            if network is not None:
                 return WrittenStep(network, self._criterion, self._flat)
         return AutogradStep(self._forward, self._criterion, self._optimizer, self._flat)

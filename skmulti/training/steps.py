@@ -73,11 +73,10 @@ class AutogradStep:
 
     def __init__(self, module: Any, criterion: MixedLoss, optimizer: Any, flat: FlatOptimizer | None) -> None:
         self._module, self._criterion, self._optimizer, self._flat = module, criterion, optimizer, flat
-        self._writes_gradient = criterion.rows_stand_alone and not any(criterion.parameters())
 
     def run(self, X: Tensor, y: Tensor, weight: Tensor | None, batch_size: int) -> RowLosses | BatchLosses:
         """Make one step per batch of these rows; return the losses as they were before each step."""
-        if weight is None and self._writes_gradient and self._flat is not None:
+        if weight is None and self._criterion.rows_stand_alone and self._flat is not None:
             return self._run_by_gradient(X, y, batch_size, self._flat)
         return self._run_by_loss(X, y, weight, batch_size)
 

@@ -10,14 +10,9 @@ from torch import Tensor, nn
 
 from skmulti.modules import CNN, MLP, MultiHead
 from skmulti.modules.mlp import _MLPTrunk
+from skmulti.training.hooks import does_more
 from skmulti.training.written_images import Learning, ToImages
 from skmulti.training.written_layers import Flatten, Gradients, Identity, Pass, passes_of
-
-# Hooks on all modules of the process.
-_HOOKS_OF_ALL = [
-    getattr(torch.nn.modules.module, f"_global_{kind}_hooks")
-    for kind in ("forward", "forward_pre", "backward", "backward_pre")
-]
 
 
 def written_pass(module: nn.Module, gradients: Gradients, input_shape: tuple[int, ...]) -> Pass | None:
@@ -56,7 +51,7 @@ def written_pass(module: nn.Module, gradients: Gradients, input_shape: tuple[int
     parameters = [p for part in parts for p in part.parameters(recurse=False)]
     if len(set(parameters)) < len(parameters) or any(p not in gradients for p in parameters):
         return None
-    if any(_is_changed(part) for part in parts) or len(set(map(id, parts))) < len(parts):
+    if does_more(module) or len(set(map(id, parts))) < len(parts):
         return None
     flatten: list[Pass | None] = [] if len(input_shape) == 1 else [Flatten()]
     if type(module) is MultiHead:
@@ -74,17 +69,6 @@ def written_pass(module: nn.Module, gradients: Gradients, input_shape: tuple[int
     if type(module) is nn.Sequential and (len(input_shape) == 1 or type(module[0]) in (nn.Flatten, nn.Conv2d)):
         return _sequence(passes_of(module, gradients))
     return None
-
-
-def _is_changed(part: nn.Module) -> bool:
-    """Return whether a module does more than its class says: hooks, or methods of its own."""
-    hooks = (
-        part._forward_hooks,
-        part._forward_pre_hooks,
-        part._backward_hooks,
-        part._backward_pre_hooks,
-    )
-    return any(hooks) or "forward" in vars(part) or any(map(bool, _HOOKS_OF_ALL))
 
 
 def _image_layers(trunk: Any, gradients: Gradients) -> list[Pass | None]:

@@ -24,6 +24,9 @@ from skmulti.terms import resolve_terms
 from skmulti.training import RandomStreams, Rows
 from skmulti.training.threads import multiplications
 
+# What a net knows of the data it was given.
+_OF_DATA = ("n_features_in_", "feature_names_in_", "input_shape_", "target_names_", "n_outputs_", "_y_ndim")
+
 
 class BuildingNet(ReadingNet):
     """What happens between the user's data and the first step of training."""
@@ -36,6 +39,7 @@ class BuildingNet(ReadingNet):
     _parameter_constraints: dict[str, Any] = {}
     # Valid targets, in the network's units, that stand in for missing ones.
     _fill: list[float]
+    _some_missing: bool
 
     def initialize(self, X: Any = None, y: Any = None) -> BuildingNet:
         """Build the network without training it.
@@ -156,14 +160,44 @@ class BuildingNet(ReadingNet):
         weights = check_sample_weight(sample_weight, len(inputs), targets.names)
         rows = Rows(inputs, targets.values, weights).that_count()
         holdout = self._check_holdout(*validation)
+        self._set_up(rows, holdout)
+        return rows, holdout
+
+    def _begin_beside(self, other: BuildingNet, rows: Rows, holdout: Rows | None) -> None:
+        """Build the net for the checked data of a net that has begun, without checking it again.
+
+        Parameters
+        ----------
+        other : BuildingNet
+            A net that has begun with the same data and the same `missing_targets`.
+        rows, holdout : Rows, Rows or None
+            What its `_begin` returned.
+        """
+        self._check_parameters()
+        for name in _OF_DATA:
+            self.__dict__.pop(name, None)
+            if name in vars(other):
+                setattr(self, name, vars(other)[name])
+        self._set_up(rows, holdout, beside=other)
+
+    def _set_up(self, rows: Rows, holdout: Rows | None, beside: BuildingNet | None = None) -> None:
+        """Resolve the columns, scale the targets and build the network."""
         self.terms_ = self._resolve_terms(rows)
         self._refuse_holdout(holdout)
-        self.target_scaler_ = TargetScaler.fit(
-            rows.y, self.terms_, standardize=self.scale_targets, sample_weight=rows.sample_weight
-        )
-        self._note_missing(rows, holdout)
+        if beside is not None and self._scales_as(beside):
+            self.target_scaler_ = beside.target_scaler_
+            self._some_missing, self._fill = beside._some_missing, beside._fill
+        else:
+            self.target_scaler_ = TargetScaler.fit(
+                rows.y, self.terms_, standardize=self.scale_targets, sample_weight=rows.sample_weight
+            )
+            self._note_missing(rows, holdout)
         self.initialize()
-        return rows, holdout
+
+    def _scales_as(self, other: BuildingNet) -> bool:
+        """Return whether the targets of another net are scaled as ours: weights do not matter."""
+        ours, theirs = ([(term.columns, term.loss) for term in net.terms_] for net in (self, other))
+        return self.scale_targets is other.scale_targets and ours == theirs
 
     def _resolve_terms(self, rows: Rows, before: Any = ()) -> Any:
         columns = self._groups(tuple(self.target_names_))

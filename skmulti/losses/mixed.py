@@ -157,15 +157,29 @@ class MixedLoss(nn.Module):
         gradient : Tensor of shape (n_rows, n_raw)
             The derivative of `forward`, up to rounding.
         """
+        return self.row_gradients(raw, y).mul_(self._shares(raw.shape[0], raw))
+
+    def row_gradients(self, raw: Tensor, y: Tensor) -> Tensor:
+        """Return the derivatives of each row's losses by its raw outputs, not weighted; for rows that stand alone.
+
+        Parameters
+        ----------
+        raw, y
+            As in `forward`; no target is missing.
+
+        Returns
+        -------
+        gradient : Tensor of shape (n_rows, n_raw)
+            A new tensor.
+        """
         self._check_shapes(raw, y)
         if self._slopes:
             gradient = raw - (self._columns_of_raw(y) if self._columns_of_raw else y)
             for slope_ in self._slopes:
                 slope_(gradient)
-        else:
-            parts = [family.raw_gradients(raw, y) for family in self.families]
-            gradient = self._raw_in_order(parts[0] if len(parts) == 1 else torch.cat(parts, dim=1))
-        return gradient.mul_(self._shares(raw.shape[0], raw))
+            return gradient
+        parts = [family.raw_gradients(raw, y) for family in self.families]
+        return self._raw_in_order(parts[0] if len(parts) == 1 else torch.cat(parts, dim=1))
 
     def row_losses(self, raw: Tensor, y: Tensor, *, weighted: bool = False) -> Tensor:
         """Return the loss of each row and term, not weighted, shape (n_rows, n_terms).

@@ -4,9 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor
+
+
+class EpochLosses(Protocol):
+    """The losses of the batches of an epoch."""
+
+    @property
+    def are_weighted(self) -> bool:
+        """Whether rows have weights or miss targets, so that each term has weights of its own."""
+        ...
+
+    def means(self) -> list[float]:
+        """Return the mean of each term over the rows that it saw."""
+        ...
+
+    def per_batch(self) -> BatchLosses:
+        """Return the losses of each batch."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -88,7 +106,7 @@ class RowLosses:
 
     values: Tensor
     batch_size: int
-    are_weighted = False
+    are_weighted: ClassVar[bool] = False
 
     def means(self) -> list[float]:
         """Return the mean of each term."""

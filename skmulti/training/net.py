@@ -13,7 +13,7 @@ from torch import Tensor
 from skmulti.training.batching import BatchingNet
 from skmulti.training.callbacks import last_row
 from skmulti.training.divergence import LastGood, TrainingDivergedError, divergence_message
-from skmulti.training.epoch_losses import BatchLosses, RowLosses
+from skmulti.training.epoch_losses import BatchLosses, EpochLosses
 from skmulti.training.flat import FlatOptimizer
 from skmulti.training.loader import TensorLoader
 from skmulti.training.loop import TensorLoop
@@ -115,13 +115,17 @@ class TrainingNet(BatchingNet):
         if self.module_.training is not training or not self._loop.is_written:
             self._set_training(training)
         losses = self._loop.train(loader) if training else self._loop.validate(loader)
+        self._record_epoch(losses, loader, prefix)
+        return self._loop.step_name if training else ""
+
+    def _record_epoch(self, losses: EpochLosses, loader: TensorLoader, prefix: str) -> None:
+        """Record the losses of an epoch that ran on tensors."""
         total = self._record_terms(losses, prefix)
         self._exact_losses = {**self._exact_losses, f"{prefix}_loss": total}
         row = last_row(self.history)
         row[f"{prefix}_batch_count"] = len(loader)
         # All batches share one record, where Checkpoint and others look for the last one.
         row["batches"].append({f"{prefix}_loss": total, f"{prefix}_batch_size": loader.n_rows})
-        return self._loop.step_name if training else ""
 
     def _step_optimizer(self, step_fn: Any) -> None:
         """Step in skorch's loop with the numbers of ours."""
@@ -156,7 +160,7 @@ class TrainingNet(BatchingNet):
         state: dict[str, Any] = super().__getstate__()
         return {name: value for name, value in state.items() if name not in _OF_ONE_TRAINING}
 
-    def _record_terms(self, losses: RowLosses | BatchLosses, prefix: str) -> float:
+    def _record_terms(self, losses: EpochLosses, prefix: str) -> float:
         """Record the mean of each term over the rows that it saw; return their weighted sum."""
         means = losses.means()
         if not self._first_broken and not all(map(math.isfinite, means)):
@@ -190,18 +194,26 @@ class TrainingNet(BatchingNet):
             with self._threads(min(n_rows, len(rows.y))), self._streams.active(), self._counted_batches(rows):
                 super().partial_fit(X, y)
         except Exception as error:
-            if self._last_good is not None:
-                self._last_good.restore()
-            if isinstance(error, TrainingDivergedError):
-                # Its moments have seen what is not finite.
-                self.initialize_optimizer()
-                self.notify("on_train_end", X=X, y=y)
+            self._give_up(error, X, y)
             raise
         finally:
-            self._close_flat()
-            self._drop_unfinished_epoch()
-            for name in _OF_ONE_TRAINING:
-                self.__dict__.pop(name, None)
+            self._leave_training()
+
+    def _give_up(self, error: Exception, X: Any, y: Any) -> None:
+        """Go back to the last good parameters after an error in training."""
+        if self._last_good is not None:
+            self._last_good.restore()
+        if isinstance(error, TrainingDivergedError):
+            # Its moments have seen what is not finite.
+            self.initialize_optimizer()
+            self.notify("on_train_end", X=X, y=y)
+
+    def _leave_training(self) -> None:
+        """Forget what a net has while it trains."""
+        self._close_flat()
+        self._drop_unfinished_epoch()
+        for name in _OF_ONE_TRAINING:
+            self.__dict__.pop(name, None)
 
     def _drop_unfinished_epoch(self) -> None:
         """Remove the row of an epoch that an interruption cut off, so that the history can be read."""

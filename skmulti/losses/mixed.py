@@ -74,6 +74,7 @@ class MixedLoss(nn.Module):
             self._columns_of_raw = None if columns == sorted(columns) else selection(columns)
             self._slopes = [family.slope_on_own() for family in self.families]
         weight_of = {position: term.weight for term in terms for position in term.raw}
+        self.term_of_raw = [i for _, i in sorted((r, i) for i, term in enumerate(terms) for r in term.raw)]
         by_raw = torch.tensor([weight_of[i] for i in range(self.n_raw)], dtype=torch.get_default_dtype())
         self.register_buffer("weights_of_raw", by_raw, persistent=False)
 
@@ -127,22 +128,48 @@ class MixedLoss(nn.Module):
         self._check_shapes(raw, y)
         if self.fill is None and sample_weight is None:
             return self.row_losses(raw, y).mean(0), float(len(raw))
-        weight = self._term_weights(sample_weight)
-        if self.fill is not None and weight is not None:
-            # What weighs nothing may be anything, and is as good as missing: zero times infinity is not zero.
-            y = y.masked_fill((weight == 0).expand(-1, len(self.terms))[:, self._term_of_column], torch.nan)
-        present = None if self.fill is None else self._present(y)
-        if present is not None:
-            weight = present.to(raw.dtype) if weight is None else weight * present
-        assert weight is not None
+        y, weight = self.row_weights(y, sample_weight)
         seen = weight.sum(0).expand(len(self.terms))
         sums = (self.row_losses(raw, y, weighted=sample_weight is not None) * weight).sum(0)
         return torch.where(seen > 0, sums / torch.where(seen > 0, seen, 1), 0), seen
 
+    def row_weights(self, y: Tensor, sample_weight: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Return targets, and the weight of each row in each term, 0 where it misses one of the term's targets.
+
+        Parameters
+        ----------
+        y, sample_weight
+            As in `forward`.
+
+        Returns
+        -------
+        y : Tensor of shape (n_rows, n_columns)
+            The targets; what weighs nothing is missing.
+        weight : Tensor of shape (n_rows, n_terms) or (n_rows, 1)
+            The weights.
+        """
+        weight = self._term_weights(sample_weight)
+        if self.fill is not None and weight is not None:
+            # What weighs nothing may be anything, and is as good as missing: zero times infinity is not zero.
+            y = y.masked_fill((weight == 0).expand(-1, len(self.terms))[:, self._term_of_column], torch.nan)
+        if self.fill is not None:
+            present = self._present(y)
+            weight = present.to(y.dtype) if weight is None else weight * present
+        return y, torch.ones_like(y[:, :1]) if weight is None else weight
+
+    def filled(self, y: Tensor) -> Tensor:
+        """Return targets with valid ones in place of those that are missing."""
+        return y if self.fill is None else torch.where(y.isnan(), self.fill, y)
+
+    @property
+    def takes_any_batch(self) -> bool:
+        """Return whether no loss looks at a batch as a whole."""
+        return all(family.loss.takes_any_batch for family in self.families)
+
     @property
     def rows_stand_alone(self) -> bool:
         """Return whether the total is a mean over rows that all weigh one and do not depend on one another."""
-        return self.fill is None and all(family.loss.takes_any_batch for family in self.families)
+        return self.fill is None and self.takes_any_batch
 
     def raw_gradient(self, raw: Tensor, y: Tensor) -> Tensor:
         """Return the gradient of the total by the raw outputs, without a graph; for rows that stand alone.
@@ -197,7 +224,7 @@ class MixedLoss(nn.Module):
         """Return the log density of each row in the given terms, 0 where a target is missing, (n_rows, n_given)."""
         values = raw.new_zeros(len(raw), len(self.terms))
         present = self._present(y)
-        safe = y if self.fill is None else torch.where(y.isnan(), self.fill, y)
+        safe = self.filled(y)
         for family in self.families:
             if set(family.indices) & set(terms):
                 values[:, family.indices] = family.log_likelihoods(raw, safe)

@@ -92,9 +92,7 @@ class DeviceRows:
         on_device = None if order is None else order.to(self._device)
         if order is not None and n_rows <= at_once and self._scaler is None and self._device.type == "cpu":
             # What is left is one gather each, and in small tables this is felt.
-            picks = order[:n_rows] if len(order) > n_rows else order
-            weight_ = None if self.weight is None else self.weight.index_select(0, picks)
-            yield self._X.index_select(0, picks), self._y.index_select(0, picks), weight_
+            yield self.gather(order[:n_rows] if len(order) > n_rows else order)
             return
         parts = [part for part in (self._X, self._y, self.weight) if part is not None]
         # Blocks of one pass share their memory: one is done with before the next is gathered.
@@ -106,6 +104,18 @@ class DeviceRows:
                 for part, buffer in zip(parts, buffers, strict=True)
             )
             yield X, y if self._scaler is None else self._scaler.transform(y), weight[0] if weight else None
+
+    def gather(self, picks: Tensor) -> Block:
+        """Return the rows at some positions.
+
+        Parameters
+        ----------
+        picks : Tensor of shape (n_rows,)
+            The positions, where the rows are.
+        """
+        y = self._y.index_select(0, picks)
+        weight = None if self.weight is None else self.weight.index_select(0, picks)
+        return self._X.index_select(0, picks), y if self._scaler is None else self._scaler.transform(y), weight
 
     def _gathered(
         self, values: Tensor, buffer: Tensor, order: Tensor | None, on_device: Tensor | None, start: int, stop: int

@@ -32,6 +32,8 @@ class RandomStreams:
         The generator for the order of the rows.
     split_seed : int
         A seed for the choice of validation rows, the same at every call.
+    bootstrap_seed : int
+        A seed for drawing rows with replacement, the same at every call.
 
     Examples
     --------
@@ -49,8 +51,8 @@ class RandomStreams:
             self.seed = int(random_state)
         else:
             self.seed = int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
-        order_seed, split_seed = np.random.SeedSequence(self.seed).generate_state(2)
-        self.split_seed = int(split_seed)
+        order_seed, split_seed, bootstrap_seed = np.random.SeedSequence(self.seed).generate_state(3)
+        self.split_seed, self.bootstrap_seed = int(split_seed), int(bootstrap_seed)
         self.order = torch.Generator().manual_seed(int(order_seed))
         self._state = torch.Generator().manual_seed(self.seed).get_state()
         device = torch.device("cpu" if device is None else device)
@@ -79,6 +81,20 @@ class RandomStreams:
                 self._state = torch.get_rng_state()
                 for index in self._cuda:
                     self._cuda_state = torch.cuda.get_rng_state(index)
+
+    def seeds_of_members(self, n_members: int) -> list[int]:
+        """Return a seed for each member of an ensemble; those of fewer members are the first of those of more."""
+        return [int(child.generate_state(1)[0]) for child in np.random.SeedSequence(self.seed).spawn(n_members)]
+
+    def generator(self) -> torch.Generator:
+        """Return a generator that draws what torch would draw from this stream."""
+        generator = torch.Generator()
+        generator.set_state(self._state)
+        return generator
+
+    def follow(self, generator: torch.Generator) -> None:
+        """Let torch's own stream go on where a generator has come to."""
+        self._state = generator.get_state()
 
     def __getstate__(self) -> dict[str, Any]:
         state = vars(self).copy()

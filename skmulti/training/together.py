@@ -7,7 +7,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import sklearn
+
+from skmulti.training.interrupt import was_interrupted
 from skmulti.training.rows import Rows
+from skmulti.training.stack import StackTrainer
+from skmulti.training.stack.entrant import Entrant
+from skmulti.training.stack.plan import cut, in_order, key_of, why_alone
+from skmulti.training.stack.rows import Sources
+from skmulti.training.threads import choose_threads, limited_threads
 
 
 @dataclass
@@ -49,6 +57,9 @@ def train_together(
 ) -> None:
     """Train all members as each would be trained by itself.
 
+    Nets of one shape are trained as one stack: each with its own seed, order of rows, rows, losses, weights, learning
+    rate, weight decay, dropout and end. All others are trained in turn.
+
     Parameters
     ----------
     members : sequence of Member
@@ -58,14 +69,72 @@ def train_together(
         ``get_config()["working_memory"]``.
     progress : callable, default=None
         Called with the number of members that have finished since the last call.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If the user asks for it; nets keep what they have learned.
     """
+    report = progress or _ignore
+    memory = float(sklearn.get_config()["working_memory"] if working_memory is None else working_memory)
+    stacks: dict[Any, list[Entrant]] = {}
+    for entrant in [_enter(member) for member in members]:
+        if entrant is not None:
+            stacks.setdefault(key_of(entrant), []).append(entrant)
+    for entrants in stacks.values():
+        if len(entrants) == 1:
+            entrants[0].member.why_in_turn = "no other net has its shape"
+            continue
+        for part in cut(in_order(entrants), memory):
+            _train_stack(part, report)
     for member in members:
-        member.why_in_turn = "not yet"
-        start = time.perf_counter()
-        try:
-            member.net._train(member.rows, member.holdout)
-        except Exception as error:
-            member.error = error
-        member.seconds = time.perf_counter() - start
-        if progress is not None:
-            progress(1)
+        if member.why_in_turn:
+            _train_in_turn(member)
+            report(1)
+
+
+def _enter(member: Member) -> Entrant | None:
+    """Return a net that may enter a stack; None for one that must be trained in turn."""
+    try:
+        entrant = Entrant(member)
+        member.why_in_turn = why_alone(entrant)
+    except Exception:
+        # Its own training finds the same error, and puts back what it must.
+        member.why_in_turn = "it can't be trained"
+    return None if member.why_in_turn else entrant
+
+
+def _train_stack(entrants: Sequence[Entrant], report: Callable[[int], None]) -> None:
+    start = time.perf_counter()
+    net, sources = entrants[0].net, Sources()
+    for entrant in entrants:
+        entrant.begin()
+    work = len(entrants) * entrants[0].loader.batch_size * net._work_per_row
+    try:
+        with limited_threads(choose_threads(net.n_threads, work)):
+            trainer = StackTrainer(entrants, sources, lambda entrant: report(1))
+            reason = trainer.why_not()
+            if not reason:
+                trainer.run()
+    except Exception as error:
+        reason = f"its stack failed: {error}"
+    for entrant in entrants:
+        entrant.member.seconds = (time.perf_counter() - start) / len(entrants)
+        if reason and not entrant.has_left:
+            entrant.start_again()
+            entrant.member.why_in_turn = reason
+
+
+def _train_in_turn(member: Member) -> None:
+    start = time.perf_counter()
+    try:
+        member.net._train(member.rows, member.holdout)
+    except Exception as error:
+        member.error = error
+    member.seconds = time.perf_counter() - start
+    if was_interrupted():
+        raise KeyboardInterrupt
+
+
+def _ignore(n_finished: int) -> None:
+    pass

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -158,12 +158,9 @@ class AdamVector(FusedVector):
         most = []
         if group["amsgrad"]:
             most = [state.setdefault("max_exp_avg_sq", torch.zeros_like(self.values))]
-        decoupled = isinstance(self._owner, torch.optim.AdamW) or group.get("decoupled_weight_decay")
-        self._kernel = torch._fused_adamw_ if decoupled else torch._fused_adam_
+        self._kernel, self._options = adam_kernel(self._owner, group)
         moments = [state["exp_avg"]], [state["exp_avg_sq"]], most
         self._lists = ([self.values], [self.gradient], *moments, [state["step"]])
-        self._options = {name: group[name] for name in ("lr", "weight_decay", "eps", "amsgrad", "maximize")}
-        self._options["beta1"], self._options["beta2"] = group["betas"]
 
     def step(self) -> None:
         """Step the vector along its gradient."""
@@ -176,8 +173,7 @@ class SGDVector(FusedVector):
 
     def read_options(self) -> None:
         """Take over the group's options."""
-        names = ("lr", "weight_decay", "momentum", "dampening", "nesterov", "maximize")
-        self._options = {name: self._group[name] for name in names}
+        self._options = sgd_options(self._group)
 
     def step(self) -> None:
         """Step the vector along its gradient."""
@@ -187,6 +183,19 @@ class SGDVector(FusedVector):
             state["momentum_buffer"] = torch.empty_like(self.values)
         buffers = [state["momentum_buffer"]] if momentum else []
         torch._fused_sgd_([self.values], [self.gradient], buffers, is_first_step=is_first, **self._options)
+
+
+def adam_kernel(optimizer: Optimizer, group: Mapping[str, Any]) -> tuple[Callable[..., Any], dict[str, Any]]:
+    """Return torch's fused kernel of Adam or AdamW, and its options for a group."""
+    decoupled = isinstance(optimizer, torch.optim.AdamW) or group.get("decoupled_weight_decay")
+    options = {name: group[name] for name in ("lr", "weight_decay", "eps", "amsgrad", "maximize")}
+    options["beta1"], options["beta2"] = group["betas"]
+    return torch._fused_adamw_ if decoupled else torch._fused_adam_, options
+
+
+def sgd_options(group: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of torch's fused kernel of SGD for a group."""
+    return {name: group[name] for name in ("lr", "weight_decay", "momentum", "dampening", "nesterov", "maximize")}
 
 
 _FUSED: Mapping[type, type[Vector]] = {

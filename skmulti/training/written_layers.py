@@ -34,6 +34,11 @@ def passes_of(layers: Any, gradients: Gradients) -> list[Pass | None]:
     return [_LAYERS.get(type(layer), _unknown)(layer, gradients) for layer in layers]
 
 
+def is_activation(layer: nn.Module) -> bool:
+    """Return whether a layer is known, and treats each number for itself, whatever the shape."""
+    return type(layer) in _ACTIVATIONS
+
+
 def _unknown(layer: nn.Module, gradients: Gradients) -> None:
     return None
 
@@ -267,15 +272,7 @@ def _write(place: Tensor | None, value: Tensor | None) -> None:
         place.copy_(value)
 
 
-_LAYERS: Mapping[type[nn.Module], Callable[[Any, Gradients], Any]] = {
-    nn.Linear: _Linear,
-    nn.Flatten: Flatten.of,
-    nn.Conv2d: Convolution.of,
-    nn.MaxPool2d: MaxPool2x2.of,
-    nn.LayerNorm: _LayerNorm,
-    nn.BatchNorm1d: _BatchNorm.of,
-    nn.Identity: Identity,
-    nn.Dropout: _dropout,
+_ACTIVATIONS: Mapping[type[nn.Module], Callable[[Any, Gradients], Any]] = {
     nn.ReLU: _ReLU,
     nn.Tanh: _tanh,
     nn.Sigmoid: _sigmoid,
@@ -285,4 +282,15 @@ _LAYERS: Mapping[type[nn.Module], Callable[[Any, Gradients], Any]] = {
     nn.ELU: _elu,
     nn.LeakyReLU: _leaky_relu,
     nn.Softplus: _softplus,
+}
+_LAYERS: Mapping[type[nn.Module], Callable[[Any, Gradients], Any]] = {
+    **_ACTIVATIONS,
+    nn.Linear: _Linear,
+    nn.Flatten: Flatten.of,
+    nn.Conv2d: Convolution.of,
+    nn.MaxPool2d: MaxPool2x2.of,
+    nn.LayerNorm: _LayerNorm,
+    nn.BatchNorm1d: _BatchNorm.of,
+    nn.Identity: Identity,
+    nn.Dropout: _dropout,
 }

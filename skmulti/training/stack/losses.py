@@ -1,0 +1,166 @@
+"""The losses of all members' batches, and their gradients by the raw outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from skmulti.losses import MixedLoss
+from skmulti.training.stack.rows import StackedBatch
+
+
+class StackedLosses:
+    """The criteria of all members, computed together where they differ in their weights only.
+
+    Parameters
+    ----------
+    criteria : sequence of MixedLoss
+        Those of the members, for the same columns and raw outputs. Neighbours with equal losses are one
+        computation.
+
+    Attributes
+    ----------
+    n_terms : int
+        The number of terms of each.
+    takes_any_batch : bool
+        Whether no loss looks at a batch as a whole.
+    """
+
+    def __init__(self, criteria: Sequence[MixedLoss]) -> None:
+        self._criteria = list(criteria)
+        self._weights = torch.stack([criterion.weights for criterion in criteria])
+        self._by_raw = torch.stack([criterion.weights_of_raw for criterion in criteria]).unsqueeze(1)
+        first = criteria[0]
+        self.n_terms, self._term_of_raw = len(first.terms), torch.tensor(first.term_of_raw)
+        self._runs: list[tuple[int, int, MixedLoss]] = []
+        for k, criterion in enumerate(criteria):
+            if self._runs and is_alike(self._runs[-1][2], criterion):
+                self._runs[-1] = (self._runs[-1][0], k + 1, self._runs[-1][2])
+            else:
+                self._runs.append((k, k + 1, criterion))
+        self.takes_any_batch = all(criterion.takes_any_batch for _, _, criterion in self._runs)
+        self._shares: dict[tuple[int, ...], tuple[Tensor, Tensor | None, Tensor]] = {}
+
+    def gradient(self, raw: Tensor, batch: StackedBatch) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the gradient of each member's total by its raw outputs, and what `measure` returns.
+
+        Parameters
+        ----------
+        raw : Tensor of shape (n_members, width, n_raw)
+            Raw outputs.
+        batch : StackedBatch
+            Their targets.
+        """
+        if not self.takes_any_batch:
+            return self._by_autograd(raw, batch)
+        weighted = self._row_weights(batch)
+        if weighted is None:
+            share, _, _ = self._share(batch.sizes, raw)
+            gradient = self._row_gradients(raw, batch.y).mul_(share)
+        else:
+            weight, y = weighted
+            seen = weight.sum(1, keepdim=True)
+            share = self._weights[: len(raw)].unsqueeze(1) * weight / torch.where(seen > 0, seen, 1)
+            gradient = self._row_gradients(raw, y).mul_(share[..., self._term_of_raw])
+        return gradient, *self.measure(raw, batch, weighted)
+
+    def measure(
+        self, raw: Tensor, batch: StackedBatch, weighted: tuple[Tensor, Tensor] | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Return the sum of each term's losses over a member's rows, and the weight of the rows that it saw.
+
+        Returns
+        -------
+        sums : Tensor of shape (n_members, n_terms)
+            Sums of the rows' losses times the rows' weights.
+        seen : Tensor of shape (n_members, n_terms) or (n_members, 1)
+            Sums of the rows' weights; their number where all weigh one.
+        """
+        if not self.takes_any_batch:
+            found = [self._measured(k, raw[k, :size], batch, size) for k, size in enumerate(batch.sizes)]
+            return torch.stack([terms * seen for terms, seen in found]), torch.stack([seen for _, seen in found])
+        weighted = self._row_weights(batch) if weighted is None else weighted
+        if weighted is None:
+            _, real, n_rows = self._share(batch.sizes, raw)
+            values = self._row_losses(raw, batch.y)
+            return (values if real is None else values * real).sum(1), n_rows
+        weight, y = weighted
+        return (self._row_losses(raw, y) * weight).sum(1), weight.sum(1)
+
+    def _share(self, sizes: tuple[int, ...], raw: Tensor) -> tuple[Tensor, Tensor | None, Tensor]:
+        """Return what a row's loss counts in the total by raw output, which rows are real, and their number."""
+        if sizes not in self._shares:
+            n_rows = torch.tensor(sizes, dtype=raw.dtype).unsqueeze(1)
+            share = self._by_raw[: len(sizes)] / n_rows.unsqueeze(2)
+            real = None
+            if min(sizes) < max(sizes):
+                real = (torch.arange(max(sizes)) < n_rows).unsqueeze(2).to(raw.dtype)
+                share = share * real
+            self._shares[sizes] = (share, real, n_rows)
+        return self._shares[sizes]
+
+    def _row_weights(self, batch: StackedBatch) -> tuple[Tensor, Tensor] | None:
+        """Return the weight of each row in each term and targets of which none is missing, None where all weigh one."""
+        if batch.weight is None and self._criteria[0].fill is None:
+            return None
+        n_members, width, n_columns = batch.y.shape
+        real = (torch.arange(width) < torch.tensor(batch.sizes).unsqueeze(1)).to(batch.y.dtype)
+        weights, targets = [], []
+        for start, stop, criterion in self._parts(n_members):
+            y = batch.y[start:stop].reshape(-1, n_columns)
+            sample_weight = None if batch.weight is None else batch.weight[start:stop].flatten(0, 1)
+            y, weight = criterion.row_weights(y, sample_weight)
+            weights.append(weight.expand(-1, self.n_terms).unflatten(0, (stop - start, width)))
+            targets.append(criterion.filled(y).unflatten(0, (stop - start, width)))
+        return torch.cat(weights) * real.unsqueeze(2), torch.cat(targets)
+
+    def _row_gradients(self, raw: Tensor, y: Tensor) -> Tensor:
+        n_members, width, _ = raw.shape
+        parts = [
+            criterion.row_gradients(raw[start:stop].flatten(0, 1), y[start:stop].flatten(0, 1))
+            for start, stop, criterion in self._parts(n_members)
+        ]
+        return (parts[0] if len(parts) == 1 else torch.cat(parts)).unflatten(0, (n_members, width))
+
+    def _row_losses(self, raw: Tensor, y: Tensor) -> Tensor:
+        n_members, width, _ = raw.shape
+        parts = [
+            criterion.row_losses(raw[start:stop].flatten(0, 1), y[start:stop].flatten(0, 1))
+            for start, stop, criterion in self._parts(n_members)
+        ]
+        return (parts[0] if len(parts) == 1 else torch.cat(parts)).unflatten(0, (n_members, width))
+
+    def _parts(self, n_members: int) -> list[tuple[int, int, MixedLoss]]:
+        if n_members == len(self._criteria):
+            return self._runs
+        return [(start, min(stop, n_members), c) for start, stop, c in self._runs if start < n_members]
+
+    def _by_autograd(self, raw: Tensor, batch: StackedBatch) -> tuple[Tensor, Tensor, Tensor]:
+        """Ask each criterion for itself: a loss of a batch as a whole sees only the rows of its own member."""
+        gradient, sums, seen = torch.zeros_like(raw), [], []
+        for k, size in enumerate(batch.sizes):
+            with torch.enable_grad():
+                leaf = raw[k, :size].detach().requires_grad_()
+                terms, weight = self._measured(k, leaf, batch, size)
+                (gradient[k, :size],) = torch.autograd.grad(self._criteria[k].total(terms), leaf)
+            sums.append(terms.detach() * weight)
+            seen.append(weight)
+        return gradient, torch.stack(sums), torch.stack(seen)
+
+    def _measured(self, k: int, raw: Tensor, batch: StackedBatch, size: int) -> tuple[Tensor, Tensor]:
+        weight = None if batch.weight is None else batch.weight[k, :size]
+        if not len(raw):
+            return raw.new_zeros(self.n_terms), raw.new_zeros(self.n_terms)
+        terms, seen = self._criteria[k].measure(raw, batch.y[k, :size], weight)
+        return terms, torch.as_tensor(seen, dtype=raw.dtype).expand(self.n_terms)
+
+
+def is_alike(one: MixedLoss, other: MixedLoss) -> bool:
+    """Return whether two criteria differ in nothing but their weights."""
+    tables = ([(term.loss, term.columns, term.raw) for term in criterion.terms] for criterion in (one, other))
+    first, second = tables
+    if first != second or (one.fill is None) is not (other.fill is None):
+        return False
+    return one.fill is None or other.fill is None or torch.equal(one.fill, other.fill)

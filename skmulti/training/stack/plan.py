@@ -1,0 +1,128 @@
+"""Which nets can be trained as one stack, and how many of them at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import nn
+
+from skmulti.training.flat import FlatOptimizer
+from skmulti.training.hooks import does_more
+from skmulti.training.net import TrainingNet
+from skmulti.training.stack.entrant import Entrant
+from skmulti.training.stack.passes import shape_of
+from skmulti.training.way import overridden, uncompiled, why_skorch
+
+_MiB = 2**20
+# A stack beyond this does not stay near the processor, and gains nothing from being larger.
+_BYTES_OF_ONE_STACK = 48 * _MiB
+_LEAST_MEMBERS = 16
+
+
+def why_alone(entrant: Entrant) -> str:
+    """Return why a net must be trained in its own loop, or an empty string."""
+    net, module = entrant.net, entrant.net.module_
+    for loader, training in ((entrant.loader, True), (entrant.valid, False)):
+        reason = "" if loader is None else why_skorch(net, TrainingNet, loader, training=training)
+        if reason:
+            return reason
+    name = overridden(net, TrainingNet, ("fit_loop", "on_train_begin", "on_train_end"))
+    if name:
+        return f"{type(net).__name__} overrides {name}"
+    if net.mixed_precision or net.compile or str(net.device or "cpu") != "cpu":
+        return "it is compiled, in mixed precision or not on the CPU"
+    if not FlatOptimizer.can_hold(net.optimizer_):
+        return f"the optimizer {type(net.optimizer_).__name__} steps by itself"
+    if does_more(module):
+        return "its module has hooks"
+    if len({id(part) for part in module.modules()}) < len(list(module.modules())) or _shares(module):
+        return "parts of its module share parameters"
+    if any(isinstance(part, nn.modules.conv._ConvNd) for part in module.modules()):
+        return "stacked convolutions are slower than convolutions in turn"
+    return ""
+
+
+def _shares(module: nn.Module) -> bool:
+    parameters = [p for part in module.modules() for p in part.parameters(recurse=False)]
+    return len(parameters) > len(set(parameters))
+
+
+def key_of(entrant: Entrant) -> Any:
+    """Return what nets must have in common to be one stack; it may be compared and hashed."""
+    net, module, optimizer = entrant.net, entrant.net.module_, entrant.net.optimizer_
+    shape: Any = shape_of(module, net.input_shape_)
+    foreign = shape is None
+    if foreign:
+        given = sorted((name, repr(value)) for name, value in net.get_params_for("module").items())
+        shape = (type(module), repr(module), tuple(given))
+    criterion = uncompiled(net.criterion_)
+    places = {parameter: i for i, parameter in enumerate(module.parameters())}
+    mixes_rows = foreign or any(isinstance(part, nn.modules.batchnorm._BatchNorm) for part in module.modules())
+    return (
+        shape,
+        tuple((tuple(p.shape), p.dtype, p.requires_grad) for p in places),
+        type(optimizer),
+        tuple(tuple(places[p] for p in group["params"]) for group in optimizer.param_groups),
+        tuple((term.columns, term.raw) for term in criterion.terms),
+        criterion.takes_any_batch,
+        criterion.fill is None,
+        entrant.member.rows.sample_weight is None,
+        entrant.loader.batch_size,
+        None if entrant.valid is None else entrant.valid.batch_size,
+        # Where rows of a batch see one another, there must be no padding.
+        entrant.loader.n_rows if mixes_rows else None,
+        net.n_threads,
+        net.input_shape_,
+    )
+
+
+def in_order(entrants: Sequence[Entrant]) -> list[Entrant]:
+    """Return the nets as a stack wants them: falling numbers of batches, and what is computed together together."""
+    tables: list[Any] = []
+    options: list[Any] = []
+
+    def position(value: Any, known: list[Any]) -> int:
+        if value not in known:
+            known.append(value)
+        return known.index(value)
+
+    def rank(entrant: Entrant) -> tuple[int, ...]:
+        net = entrant.net
+        table = [(term.loss, term.columns) for term in net.terms_]
+        groups = [{k: v for k, v in g.items() if k != "params"} for g in net.optimizer_.param_groups]
+        return -len(entrant.loader), position(table, tables), position(groups, options), id(net.target_scaler_)
+
+    return sorted(entrants, key=rank)
+
+
+def cut(entrants: Sequence[Entrant], working_memory: float) -> list[list[Entrant]]:
+    """Cut a stack into parts of about equal size that fit into memory.
+
+    Parameters
+    ----------
+    entrants : sequence of Entrant
+        The nets.
+    working_memory : float
+        The memory of a part, in MiB.
+    """
+    ours = max(_LEAST_MEMBERS, _BYTES_OF_ONE_STACK // bytes_of(entrants[0]))
+    most = max(1, min(ours, int(working_memory * _MiB // bytes_of(entrants[0]))))
+    n_parts = -(-len(entrants) // most)
+    bounds = [len(entrants) * i // n_parts for i in range(n_parts + 1)]
+    return [list(entrants[start:stop]) for start, stop in pairwise(bounds)]
+
+
+def bytes_of(entrant: Entrant) -> int:
+    """Return about how many bytes one member of a stack takes."""
+    module, loader = entrant.net.module_, entrant.loader
+    n_parameters = sum(value.numel() for value in (*module.parameters(), *module.buffers()))
+    # Values, gradients, two moments, the last good ones; and the best ones, where it stops early.
+    copies = 5 + (entrant.valid is not None)
+    n_units = sum(p.shape[0] for p in module.parameters() if p.ndim > 1) + len(entrant.net.target_names_)
+    n_inputs = int(torch.tensor(entrant.net.input_shape_).prod())
+    # Each layer keeps what comes in and what goes out, and gradients of both.
+    per_row = 4 * n_units + 2 * n_inputs
+    return 4 * (copies * n_parameters + per_row * loader.batch_size) + 8 * loader.n_rows

@@ -1,0 +1,128 @@
+"""The batches of all members side by side, each in its own order; shorter ones are padded and masked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from skmulti.scaling import TargetScaler
+from skmulti.training.device_rows import DeviceRows
+from skmulti.training.loader import TensorLoader, whole_of
+
+
+@dataclass(frozen=True)
+class StackedBatch:
+    """One batch of each of the first members.
+
+    Attributes
+    ----------
+    X : Tensor of shape (n_members, width, ...)
+        Inputs.
+    y : Tensor of shape (n_members, width, n_columns)
+        Targets in the network's units.
+    weight : Tensor of shape (n_members, width, 1 or n_columns), or None
+        Weights of the rows.
+    sizes : tuple of int
+        How many rows of each member are real: those behind them are padding.
+    """
+
+    X: Tensor
+    y: Tensor
+    weight: Tensor | None
+    sizes: tuple[int, ...]
+
+
+class Sources:
+    """The rows of datasets in the units of the networks, one copy for all members that share them."""
+
+    def __init__(self) -> None:
+        self._rows: dict[Any, tuple[Any, DeviceRows]] = {}
+
+    def of(self, loader: TensorLoader, scaler: TargetScaler) -> DeviceRows:
+        """Return the rows of a loader's whole dataset."""
+        whole = whole_of(loader.dataset)
+        X = whole.X if not isinstance(whole.X, dict) else whole.X["X"]
+        key = (id(X), id(whole.y), id(scaler), isinstance(whole.X, dict))
+        if key not in self._rows:
+            # The dataset is kept as well, so that no other takes its place and its number.
+            self._rows[key] = ((whole, scaler), DeviceRows(whole, scaler, torch.device("cpu")))
+        return self._rows[key][1]
+
+
+class StackedRows:
+    """The rows of all members, handed out batch by batch.
+
+    Parameters
+    ----------
+    loaders : sequence of TensorLoader
+        Those of the members, in the order of falling numbers of batches; their batch sizes are equal.
+    sources : sequence of DeviceRows
+        The rows of each loader's whole dataset.
+    batch_size : int, default=None
+        The rows of a batch; None takes that of the loaders.
+    keeps_all : bool, default=False
+        Whether batches are of all members, though some have no more rows; else of the first that have.
+    """
+
+    def __init__(
+        self,
+        loaders: Sequence[TensorLoader],
+        sources: Sequence[DeviceRows],
+        batch_size: int | None = None,
+        *,
+        keeps_all: bool = False,
+    ) -> None:
+        self._loaders = loaders
+        self._batch_size = batch_size or loaders[0].batch_size
+        self._n_rows = [loader.n_rows for loader in loaders]
+        self._runs: list[tuple[int, int, DeviceRows]] = []
+        for k, source in enumerate(sources):
+            if self._runs and self._runs[-1][2] is source:
+                self._runs[-1] = (self._runs[-1][0], k + 1, source)
+            else:
+                self._runs.append((k, k + 1, source))
+        self._keeps_all = keeps_all
+        self._kinds = [self._sizes(start) for start in range(0, max(self._n_rows), self._batch_size)]
+
+    def _sizes(self, start: int) -> tuple[int, ...]:
+        sizes = (max(0, min(n_rows - start, self._batch_size)) for n_rows in self._n_rows)
+        return tuple(size for size in sizes if size or self._keeps_all)
+
+    @property
+    def n_batches(self) -> int:
+        """The number of batches of the member that has the most."""
+        return len(self._kinds)
+
+    def batches(self) -> Iterator[StackedBatch]:
+        """Go through the batches of an epoch, in a new order if the loaders shuffle."""
+        orders = torch.zeros(len(self._loaders), max(self._n_rows), dtype=torch.int64)
+        for k, loader in enumerate(self._loaders):
+            own, n_rows = loader.order(), self._n_rows[k]
+            orders[k, :n_rows] = torch.arange(n_rows) if own is None else own[:n_rows]
+            # Padding is a row of the member's own: what is finite for others may not be finite for it.
+            orders[k, n_rows:] = orders[k, 0]
+        for i, sizes in enumerate(self._kinds):
+            start, width = i * self._batch_size, max(sizes)
+            yield self._gathered(orders[: len(sizes), start : start + width], sizes)
+
+    def _gathered(self, picks: Tensor, sizes: tuple[int, ...]) -> StackedBatch:
+        n_members, width = picks.shape
+        flat = picks.reshape(-1)
+        parts = [
+            source.gather(flat[start * width : min(stop, n_members) * width])
+            for start, stop, source in self._runs
+            if start < n_members
+        ]
+        shape = (n_members, width)
+        X, y = _joined([X for X, _, _ in parts], shape), _joined([y for _, y, _ in parts], shape)
+        weights = [weight for _, _, weight in parts if weight is not None]
+        return StackedBatch(X, y, _joined(weights, shape) if weights else None, sizes)
+
+
+def _joined(parts: list[Tensor], shape: tuple[int, int]) -> Tensor:
+    """Return the rows of members as one tensor of shape (n_members, width, ...)."""
+    return (parts[0] if len(parts) == 1 else torch.cat(parts)).unflatten(0, shape)

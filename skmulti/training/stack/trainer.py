@@ -1,0 +1,223 @@
+"""Training in step: all members of a stack go through their epochs together, and leave when they are done."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from skmulti.training.epoch_losses import BatchLosses
+from skmulti.training.stack.entrant import Entrant, MemberLosses
+from skmulti.training.stack.functional import FunctionalNetwork
+from skmulti.training.stack.losses import StackedLosses
+from skmulti.training.stack.optimizer import StackedOptimizer
+from skmulti.training.stack.parameters import StackedParameters
+from skmulti.training.stack.passes import StackedPasses, shape_of
+from skmulti.training.stack.rows import Sources, StackedRows
+from skmulti.training.way import TrainingLoop, uncompiled
+
+# Rows of each member that are validated at once: they stay near the processor.
+_ROWS_TO_VALIDATE = 256
+
+
+class StackTrainer:
+    """The training of nets of one shape, each with its own rows, losses, options and end.
+
+    Parameters
+    ----------
+    entrants : sequence of Entrant
+        The nets, in the order of falling numbers of batches; see `skmulti.training.stack.plan`.
+    sources : Sources
+        Their rows.
+    on_leave : callable
+        Called with each entrant as it leaves.
+    """
+
+    def __init__(self, entrants: Sequence[Entrant], sources: Sources, on_leave: Callable[[Entrant], None]) -> None:
+        self._entrants, self._sources, self._on_leave = list(entrants), sources, on_leave
+        modules = [entrant.net.module_ for entrant in entrants]
+        self._parameters = StackedParameters(modules)
+        self._best: dict[Entrant, list[Tensor]] = {}
+        self._marks = {entrant: entrant.mark() for entrant in entrants}
+        self._generators = [entrant.net._streams.generator() for entrant in entrants]
+        self._optimizer = StackedOptimizer(
+            [entrant.net.optimizer_ for entrant in entrants],
+            modules,
+            self._parameters,
+            [len(entrant.loader) for entrant in entrants],
+        )
+        self._bind()
+
+    def why_not(self) -> str:
+        """Return why these nets can't be trained as a stack after all, or an empty string."""
+        if not isinstance(self._network, FunctionalNetwork):
+            return ""
+        first = self._entrants[0]
+        source = self._sources.of(first.loader, first.net.target_scaler_)
+        # Batch normalisation wants two rows at least.
+        return self._network.why_not(source.gather(torch.zeros(2, dtype=torch.int64))[0])
+
+    def run(self) -> None:
+        """Train until nobody is left."""
+        try:
+            while self._entrants:
+                self._run_epoch()
+        except KeyboardInterrupt:
+            # As in skorch, what was learned so far is kept.
+            for entrant in self._entrants:
+                entrant.is_over = True
+            self._leave()
+            raise
+        except Exception:
+            self._release(range(len(self._entrants)))
+            for entrant in self._entrants:
+                entrant.net._leave_training()
+            raise
+
+    def _bind(self) -> None:
+        """Join what belongs to the present members."""
+        entrants = self._entrants
+        scalers = [entrant.net.target_scaler_ for entrant in entrants]
+        self._rows = StackedRows(
+            [entrant.loader for entrant in entrants],
+            [self._sources.of(e.loader, scaler) for e, scaler in zip(entrants, scalers, strict=True)],
+        )
+        self._losses = StackedLosses([uncompiled(entrant.net.criterion_) for entrant in entrants])
+        self._valid: StackedRows | None = None
+        held_out = [entrant.valid for entrant in entrants if entrant.valid is not None]
+        if held_out:
+            self._valid = StackedRows(
+                held_out,
+                [self._sources.of(loader, scaler) for loader, scaler in zip(held_out, scalers, strict=True)],
+                batch_size=_ROWS_TO_VALIDATE if self._losses.takes_any_batch else None,
+                keeps_all=True,
+            )
+        modules = [entrant.net.module_ for entrant in entrants]
+        input_shape = entrants[0].net.input_shape_
+        self._network: StackedPasses | FunctionalNetwork
+        if shape_of(modules[0], input_shape) is None:
+            self._network = FunctionalNetwork(modules, self._parameters)
+        else:
+            self._network = StackedPasses(modules, self._parameters, self._generators, input_shape)
+
+    def _run_epoch(self) -> None:
+        for entrant in self._entrants:
+            entrant.begin_epoch()
+        self._leave()
+        if not self._entrants:
+            return
+        watched = [k for k, entrant in enumerate(self._entrants) if entrant.is_watched]
+        if watched:
+            self._parameters.fetch(watched)
+            for k in watched:
+                _tell_schedule(self._entrants[k].net.optimizer_)
+            self._optimizer.read_options()
+        train = self._train()
+        valid = self._validate() if self._valid is not None else [None] * len(self._entrants)
+        finite = self._parameters.renew_good(
+            [k for k, losses in enumerate(zip(train, valid, strict=True)) if all(map(_is_finite, losses))]
+        )
+        self._parameters.publish(watched)
+        way = TrainingLoop("stack", self._network.name, "stacked")
+        for k, entrant in enumerate(self._entrants):
+            entrant.good.finite = finite[k]
+            entrant.net.training_loop_ = way
+            entrant.end_epoch(train[k], valid[k])
+            if entrant.improved:
+                self._keep_best(k, entrant)
+        self._leave()
+
+    @torch.no_grad()
+    def _train(self) -> list[MemberLosses]:
+        sums, seen = self._room(self._rows.n_batches)
+        for i, batch in enumerate(self._rows.batches()):
+            n_members = len(batch.sizes)
+            self._network.narrow(n_members)
+            raw = self._network.forward(batch.X, batch.sizes)
+            gradient, sums[i, :n_members], seen[i, :n_members] = self._losses.gradient(raw, batch)
+            self._network.backward(gradient)
+            self._optimizer.step(n_members)
+        return self._losses_of(sums, seen)
+
+    @torch.no_grad()
+    def _validate(self) -> list[MemberLosses]:
+        assert self._valid is not None
+        sums, seen = self._room(self._valid.n_batches)
+        self._network.narrow(len(self._entrants))
+        for i, batch in enumerate(self._valid.batches()):
+            sums[i], seen[i] = self._losses.measure(self._network.evaluate(batch.X), batch)
+        return self._losses_of(sums, seen)
+
+    def _room(self, n_batches: int) -> tuple[Tensor, Tensor]:
+        sums = torch.zeros(n_batches, len(self._entrants), self._losses.n_terms)
+        return sums, torch.zeros_like(sums)
+
+    def _losses_of(self, sums: Tensor, seen: Tensor) -> list[MemberLosses]:
+        weight = seen.sum(0, dtype=torch.float64)
+        means = torch.where(weight > 0, sums.sum(0, dtype=torch.float64) / weight, 0.0).tolist()
+        return [
+            MemberLosses(own, lambda k=k: _per_batch(sums[:, k], seen[:, k]))  # type: ignore[misc]
+            for k, own in enumerate(means)
+        ]
+
+    def _keep_best(self, k: int, entrant: Entrant) -> None:
+        values = [value[k] for value in self._parameters.numbers()]
+        if entrant in self._best:
+            torch._foreach_copy_(self._best[entrant], values)
+        else:
+            self._best[entrant] = [value.clone() for value in values]
+
+    def _leave(self) -> None:
+        """Let those go whose training is over."""
+        changed = {e for e in self._entrants if e.is_watched and e.mark() != self._marks[e]}
+        over = [k for k, entrant in enumerate(self._entrants) if entrant.is_over or entrant in changed]
+        if not over:
+            return
+        self._release(over)
+        leaving = [self._entrants[k] for k in over]
+        rest = [k for k in range(len(self._entrants)) if k not in set(over)]
+        names = [*self._parameters.values, *self._parameters.buffers]
+        if rest:
+            self._parameters.keep(rest)
+            self._optimizer.keep(rest, self._parameters)
+        self._entrants = [self._entrants[k] for k in rest]
+        self._generators = [self._generators[k] for k in rest]
+        if rest:
+            self._bind()
+        for entrant in leaving:
+            best = self._best.pop(entrant, None)
+            numbers = None if best is None else dict(zip(names, best, strict=True))
+            if entrant.is_over:
+                entrant.end(numbers)
+            else:
+                entrant.go_on_alone(numbers)
+            self._on_leave(entrant)
+
+    def _release(self, members: Sequence[int]) -> None:
+        """Give members their numbers, what their optimizers remember, and their random streams."""
+        failed = {k for k in members if self._entrants[k].member.error is not None}
+        self._parameters.publish([k for k in members if k not in failed])
+        self._parameters.restore(list(failed))
+        self._optimizer.publish(members)
+        for k in members:
+            self._entrants[k].net._streams.follow(self._generators[k])
+
+
+def _is_finite(losses: MemberLosses | None) -> bool:
+    return losses is None or all(map(math.isfinite, losses.of_terms))
+
+
+def _per_batch(sums: Tensor, seen: Tensor) -> BatchLosses:
+    # A member that has fewer batches than others has seen nothing in the last ones.
+    present = seen.sum(1) > 0
+    return BatchLosses(sums[present] / seen[present].clamp_min(torch.finfo(seen.dtype).tiny), seen[present])
+
+
+def _tell_schedule(optimizer: Any) -> None:
+    """Let a schedule of torch, which warns if nobody steps, see that the optimizer is in use."""
+    if "step" in vars(optimizer):
+        optimizer.zero_grad()
+        optimizer.step()

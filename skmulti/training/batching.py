@@ -13,7 +13,7 @@ from skorch.callbacks import EarlyStopping, EpochTimer, ProgressBar
 from skorch.dataset import ValidSplit
 from skorch.utils import to_tensor
 from torch import Tensor
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Subset
 
 from skmulti._skorch import ContractNet, has_batch_norm
 from skmulti.training.callbacks import LossScoring, TermLog
@@ -43,6 +43,8 @@ class BatchingNet(ContractNet):
     # Multiplications of the network for one row.
     _work_per_row: int
     _holdout: Rows | None = None
+    # Whether it learns from a bootstrap sample of its rows.
+    _draws_rows = False
     _batch_terms: tuple[Tensor, Tensor | float] | None = None
 
     @property
@@ -64,8 +66,12 @@ class BatchingNet(ContractNet):
         """Return the rows to learn from and the rows to validate on, or None.
 
         In this order: what `fit` was given as ``X_val``, what `train_split` chooses, a share of the rows while
-        `early_stopping` is on, none.
+        `early_stopping` is on, none. A member of an ensemble with `bootstrap` draws as many as are left to learn from.
         """
+        train, valid = self._split_rows(X, y, **split_params)
+        return (self._with_replacement(train) if self._draws_rows else train), valid
+
+    def _split_rows(self, X: Any, y: Any, **split_params: Any) -> tuple[Any, Any]:
         if self._holdout is not None:
             return self.get_dataset(X, y), self.get_dataset(self._holdout.inputs, self._holdout.y)
         if self.train_split is None and self.early_stopping:
@@ -90,6 +96,13 @@ class BatchingNet(ContractNet):
                 f"Got {len(train)} and {0 if valid is None else len(valid)} rows."
             )
         return train, valid
+
+    def _with_replacement(self, dataset: Any) -> Subset[Any]:
+        """Return as many rows of a dataset, drawn with replacement: the same at every call, and not copied."""
+        drawn: Any = np.random.default_rng(self._streams.bootstrap_seed).integers(len(dataset), size=len(dataset))
+        if isinstance(dataset, Subset):
+            dataset, drawn = dataset.dataset, np.asarray(dataset.indices)[drawn]
+        return Subset(dataset, drawn)
 
     def get_iterator(self, dataset: Any, training: bool = False) -> Any:
         """Return the batches of a dataset, in an order drawn from the net's own generator while training."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,9 +15,9 @@ from skmulti.training.interrupt import was_interrupted
 from skmulti.training.rows import Rows
 from skmulti.training.stack import StackTrainer
 from skmulti.training.stack.entrant import Entrant
-from skmulti.training.stack.plan import cut, in_order, key_of, why_alone
+from skmulti.training.stack.plan import cut, in_order, key_of, threads_for, why_alone
 from skmulti.training.stack.rows import Sources
-from skmulti.training.threads import choose_threads, limited_threads
+from skmulti.training.threads import limited_threads
 
 
 @dataclass
@@ -84,9 +86,8 @@ def train_together(
     for entrants in stacks.values():
         if len(entrants) == 1:
             entrants[0].member.why_in_turn = "no other net has its shape"
-            continue
-        for part in cut(in_order(entrants), memory):
-            _train_stack(part, report)
+        else:
+            _train_stack(in_order(entrants), memory, report)
     for member in members:
         if member.why_in_turn:
             _train_in_turn(member)
@@ -104,25 +105,49 @@ def _enter(member: Member) -> Entrant | None:
     return None if member.why_in_turn else entrant
 
 
-def _train_stack(entrants: Sequence[Entrant], report: Callable[[int], None]) -> None:
-    start = time.perf_counter()
-    net, sources = entrants[0].net, Sources()
+def _train_stack(entrants: list[Entrant], memory: float, report: Callable[[int], None]) -> None:
+    """Train nets of one shape, in parts, of which some run at the same time."""
     for entrant in entrants:
         entrant.begin()
-    work = len(entrants) * entrants[0].loader.batch_size * net._work_per_row
+    n_threads = threads_for(entrants)
+    parts = cut(entrants, memory, n_threads)
+    stop = threading.Event()
+
+    def train(part: list[Entrant]) -> None:
+        _train_part(part, stop, report)
+
+    # Each thread has a part of its own and waits for no other: threads inside an operation would wait at each.
+    with limited_threads(1):
+        if n_threads == 1:
+            for part in parts:
+                train(part)
+            return
+        with ThreadPoolExecutor(n_threads) as pool:
+            try:
+                for _ in pool.map(train, parts):
+                    pass
+            except BaseException:
+                stop.set()
+                raise
+
+
+def _train_part(entrants: list[Entrant], stop: threading.Event, report: Callable[[int], None]) -> None:
+    start, reason, failure = time.perf_counter(), "", None
     try:
-        with limited_threads(choose_threads(net.n_threads, work)):
-            trainer = StackTrainer(entrants, sources, lambda entrant: report(1))
-            reason = trainer.why_not()
-            if not reason:
-                trainer.run()
+        trainer = StackTrainer(entrants, Sources(), lambda entrant: report(1), stop)
+        reason = trainer.why_not()
+        if not reason:
+            trainer.run()
     except Exception as error:
-        reason = f"its stack failed: {error}"
+        reason, failure = f"its stack failed: {error}", error
     for entrant in entrants:
         entrant.member.seconds = (time.perf_counter() - start) / len(entrants)
         if reason and not entrant.has_left:
-            entrant.start_again()
-            entrant.member.why_in_turn = reason
+            if entrant.start_again():
+                entrant.member.why_in_turn = reason
+            else:
+                # It had been trained before, and can't go back to where it was.
+                entrant.member.error = failure
 
 
 def _train_in_turn(member: Member) -> None:

@@ -34,12 +34,13 @@ class TrainingLoop:
 
     Attributes
     ----------
-    loop : {"tensor", "skorch"}
-        Whose loop ran: ours on tensors, or skorch's over batches.
-    step : {"written", "autograd"}
-        Whether the passes of the network were written out, or left to autograd.
-    optimizer : {"flat", "own"}
-        Whether the optimizer stepped on one vector, or on each parameter.
+    loop : {"tensor", "stack", "skorch"}
+        Whose loop ran: ours on tensors, ours for many nets at once, or skorch's over batches.
+    step : {"written", "functional", "autograd"}
+        Whether the passes of the network were written out, taken from torch.func for all nets of a stack, or left to
+        autograd.
+    optimizer : {"flat", "stacked", "own"}
+        Whether the optimizer stepped on one vector, on the parameters of all nets of a stack, or on each parameter.
     reason : str
         Why skorch's loop ran, empty if it did not.
 

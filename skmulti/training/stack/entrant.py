@@ -82,7 +82,7 @@ class Entrant:
         self.member, self.net = member, member.net
         net = self.net
         self.X, self.y = member.rows.inputs, member.rows.y
-        self.was_trained = bool(len(net.history_ or ()))
+        self._n_epochs_before = len(net.history_ or ())
         net._holdout = member.holdout
         train, valid = net.get_split_datasets(self.X, self.y)
         self._datasets = {"dataset_train": train, "dataset_valid": valid}
@@ -157,12 +157,13 @@ class Entrant:
             net._leave_training()
             self.has_left = True
 
-    def start_again(self) -> None:
-        """Be as before `begin`, for another way of training."""
+    def start_again(self) -> bool:
+        """Be as before `begin`, for another way of training; return whether that could be had."""
         self.net._leave_training()
         self._give_back(None)
-        if not self.was_trained:
+        if not self._n_epochs_before:
             self.net.initialize()
+        return len(self.net.history_) == self._n_epochs_before
 
     def _give_back(self, best: dict[str, Any] | None) -> None:
         """Let early stopping take its own copies again, after the best that there is so far."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -34,9 +35,18 @@ class StackTrainer:
         Their rows.
     on_leave : callable
         Called with each entrant as it leaves.
+    stop : threading.Event
+        Set when the training is to end, as by Ctrl-C.
     """
 
-    def __init__(self, entrants: Sequence[Entrant], sources: Sources, on_leave: Callable[[Entrant], None]) -> None:
+    def __init__(
+        self,
+        entrants: Sequence[Entrant],
+        sources: Sources,
+        on_leave: Callable[[Entrant], None],
+        stop: threading.Event,
+    ) -> None:
+        self._stop = stop
         self._entrants, self._sources, self._on_leave = list(entrants), sources, on_leave
         modules = [entrant.net.module_ for entrant in entrants]
         self._parameters = StackedParameters(modules)
@@ -134,6 +144,8 @@ class StackTrainer:
     def _train(self) -> list[MemberLosses]:
         sums, seen = self._room(self._rows.n_batches)
         for i, batch in enumerate(self._rows.batches()):
+            if self._stop.is_set():
+                raise KeyboardInterrupt
             n_members = len(batch.sizes)
             self._network.narrow(n_members)
             raw = self._network.forward(batch.X, batch.sizes)

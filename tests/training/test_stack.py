@@ -1,0 +1,298 @@
+"""Nets trained as one stack are what each of them would be by itself."""
+
+import threading
+
+import numpy as np
+import pytest
+import torch
+from skorch.callbacks import EarlyStopping, EpochScoring, Freezer, GradientNormClipping, LRScheduler, Unfreezer
+
+from skmulti import MultiHeadRegressor, MultiOutputCNNRegressor, MultiOutputMLPRegressor, MultiOutputNetRegressor
+from skmulti.losses import Huber
+from skmulti.training.together import Member, train_together
+from tests.training.stacked import NOTHING, assert_as_alone, mlp, rows, together
+
+X, Y = rows()
+FOLDS = [(X[:n], Y[:n], None, NOTHING) for n in (160, 128, 129, 100, 97)]
+
+
+class Leaky(torch.nn.Module):
+    """A module of a user's own, with a number that is no parameter."""
+
+    def __init__(self, input_shape, n_outputs, slope=0.1):
+        super().__init__()
+        self.first = torch.nn.Linear(input_shape[0], 6)
+        self.last = torch.nn.Linear(6, n_outputs)
+        self.slope = slope
+
+    def forward(self, X):
+        return self.last(torch.nn.functional.leaky_relu(self.first(X), self.slope))
+
+
+class Normed(Leaky):
+    def __init__(self, input_shape, n_outputs):
+        super().__init__(input_shape, n_outputs)
+        self.norm = torch.nn.BatchNorm1d(6)
+
+    def forward(self, X):
+        return self.last(torch.relu(self.norm(self.first(X))))
+
+
+class Random(Leaky):
+    def forward(self, X):
+        return torch.nn.functional.dropout(super().forward(X), 0.5, self.training)
+
+
+class Secret(Leaky):
+    """A module that keeps a number that nobody can see from outside."""
+
+    def __init__(self, input_shape, n_outputs):
+        super().__init__(input_shape, n_outputs)
+        self.slope = torch.rand(1).item()
+
+
+def test_each_member_has_its_own_seed():
+    assert_as_alone([mlp(random_state=seed) for seed in range(4)])
+
+
+def test_each_member_has_its_own_loss_weights():
+    assert_as_alone([mlp(random_state=0, loss_weights={i: 2.0, 3: 0.1 * i}) for i in range(3)])
+
+
+def test_each_member_has_its_own_learning_rate_and_weight_decay():
+    assert_as_alone([mlp(random_state=0, lr=10.0**-i, optimizer__weight_decay=0.1 * i) for i in (1, 2, 3)])
+
+
+def test_each_member_has_its_own_rows_and_shorter_ones_are_padded():
+    assert_as_alone([mlp(random_state=seed) for seed in range(5)], FOLDS)
+
+
+def test_each_member_has_its_own_losses_and_their_parameters():
+    losses = [
+        "squared_error",
+        "huber",
+        Huber(delta=0.5),
+        {3: "log_cosh"},
+        ["huber", "absolute_error", "huber", "huber"],
+    ]
+    assert_as_alone([mlp(random_state=i, loss=loss) for i, loss in enumerate(losses)])
+
+
+def test_losses_that_learn_from_their_rows_learn_from_those_of_their_member():
+    assert_as_alone([mlp(random_state=i, loss={2: "gamma", 3: "circular"}) for i in range(5)], FOLDS)
+
+
+def test_each_member_has_its_own_number_of_epochs():
+    assert_as_alone([mlp(random_state=0, max_epochs=n) for n in (1, 4, 2, 3)])
+
+
+def test_each_member_leaves_out_its_own_units():
+    assert_as_alone([mlp(random_state=0, dropout=share) for share in (0.0, 0.1, 0.5)], FOLDS[:3])
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh", "logistic", "gelu", "silu", "elu", "identity", "softplus"])
+def test_every_activation_and_layer_normalisation_stack(activation):
+    nets = [mlp(random_state=seed, activation=activation, normalization="layer") for seed in range(3)]
+    assert_as_alone(nets, FOLDS[:3])
+
+
+def test_batch_normalisation_stacks_members_of_as_many_rows():
+    # Not Adam: a bias before a normalisation has no gradient but rounding, of which it makes whole steps.
+    params = {"normalization": "batch", "activation": "tanh", "optimizer": torch.optim.SGD}
+    nets = [mlp(random_state=seed, early_stopping=seed % 2 == 1, **params) for seed in range(5)]
+    assert_as_alone(nets, [FOLDS[0], FOLDS[1], FOLDS[0], FOLDS[1], FOLDS[0]])
+
+
+def test_early_stopping_stops_each_member_by_itself_with_its_best_parameters():
+    nets = [mlp(random_state=i, max_epochs=40, early_stopping=True, n_iter_no_change=2, lr=0.03) for i in range(5)]
+    members = assert_as_alone(nets, FOLDS)
+    assert len({member.net.n_iter_ for member in members}) > 1
+
+
+def test_members_are_validated_on_rows_of_their_own():
+    nets = [mlp(random_state=i, callbacks=[("stop", EarlyStopping(patience=2, load_best=True))]) for i in range(3)]
+    data = [(X[:n], Y[:n], None, (X[n : n + m], Y[n : n + m], None)) for n, m in ((100, 60), (120, 40), (80, 33))]
+    assert_as_alone(nets, data)
+
+
+@pytest.mark.parametrize("loss", ["squared_error", {3: "circular"}])
+@pytest.mark.parametrize("shape", [(160,), (160, 4)])
+def test_rows_have_weights(loss, shape):
+    weight = np.random.default_rng(0).uniform(size=shape)
+    weight[:7] = 0
+    data = [(X[:n], Y[:n], weight[:n], NOTHING) for n in (160, 130, 97)]
+    assert_as_alone([mlp(random_state=i, loss=loss, loss_weights={0: 2.0}) for i in range(3)], data)
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_missing_targets_are_left_out(early_stopping):
+    y = np.where(np.random.default_rng(0).random(Y.shape) < 0.3, np.nan, Y)
+    params = {"missing_targets": "mask", "early_stopping": early_stopping, "loss": {3: "circular"}}
+    assert_as_alone(
+        [mlp(random_state=i, **params) for i in range(3)], [(X[:n], y[:n], None, NOTHING) for n in (160, 130, 97)]
+    )
+
+
+@pytest.mark.parametrize("loss", [torch.nn.MSELoss(), torch.nn.L1Loss])
+def test_losses_of_a_batch_as_a_whole_see_the_rows_of_one_member(loss):
+    assert_as_alone([mlp(random_state=i, loss=loss, early_stopping=True) for i in range(3)], FOLDS[:3])
+
+
+OPTIMIZERS = ["SGD", "AdamW", "RMSprop", "Adagrad", "Adadelta", "Adamax", "NAdam", "RAdam", "ASGD", "Rprop"]
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_every_elementwise_optimizer_stacks(name):
+    assert_as_alone([mlp(random_state=i, optimizer=getattr(torch.optim, name)) for i in range(3)], FOLDS[:3])
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"optimizer__amsgrad": True},
+        {"optimizer__fused": False},
+        {"optimizer": torch.optim.SGD, "optimizer__momentum": 0.9, "optimizer__nesterov": True, "lr": 0.01},
+    ],
+)
+def test_options_of_optimizers_reach_each_member(params):
+    assert_as_alone([mlp(random_state=i, **params) for i in range(3)], FOLDS[:3])
+
+
+def test_heads_and_their_own_learning_rates_stack():
+    groups = [("heads.a*", {"lr": 0.01})]
+    nets = [
+        MultiHeadRegressor({"a": [0, 1], "b": [2, 3]}, random_state=i, max_epochs=3, optimizer__param_groups=groups)
+        for i in range(3)
+    ]
+    assert_as_alone(nets, FOLDS[:3])
+
+
+def test_a_linear_model_and_rows_of_images_stack():
+    images = [(X[:n, :4].reshape(-1, 2, 2), Y[:n], None, NOTHING) for n in (160, 97)]
+    assert_as_alone([mlp(random_state=i, hidden_layer_sizes=()) for i in range(2)], images)
+
+
+def test_modules_of_a_user_stack_by_torch_func():
+    members = assert_as_alone([MultiOutputNetRegressor(Leaky, random_state=i, max_epochs=2) for i in range(3)])
+    assert members[0].net.training_loop_.step == "functional"
+
+
+def test_modules_that_differ_in_a_number_do_not_share_a_stack():
+    nets = [MultiOutputNetRegressor(Leaky, random_state=0, max_epochs=2, module__slope=s) for s in (0.1, 0.1, 0.5, 0.5)]
+    assert_as_alone(nets)
+
+
+def test_a_module_with_batch_normalisation_stacks_by_torch_func():
+    params = {"max_epochs": 2, "optimizer": torch.optim.SGD}
+    assert_as_alone([MultiOutputNetRegressor(Normed, random_state=i, **params) for i in range(2)])
+
+
+@pytest.mark.parametrize("module", [Random, Secret])
+def test_a_module_that_is_more_than_its_parameters_is_trained_in_turn(module):
+    assert_as_alone([MultiOutputNetRegressor(module, random_state=i, max_epochs=2) for i in range(2)], stacked=False)
+
+
+def test_convolutions_are_trained_in_turn():
+    members = assert_as_alone([MultiOutputCNNRegressor(random_state=i, max_epochs=1) for i in range(2)], stacked=False)
+    assert "convolutions" in members[0].why_in_turn
+
+
+def test_a_callback_that_wants_batches_is_given_them_in_turn():
+    nets = [mlp(random_state=i, callbacks=[("clip", GradientNormClipping(1.0))]) for i in range(2)]
+    assert "listens to batches" in assert_as_alone(nets, stacked=False)[0].why_in_turn
+
+
+def test_a_net_of_another_shape_is_trained_in_turn():
+    members = together([mlp(hidden_layer_sizes=h, random_state=0) for h in (3, 3, 4)], [(X, Y, None, NOTHING)] * 3)
+    assert [bool(member.why_in_turn) for member in members] == [False, False, True]
+
+
+def test_schedules_and_scores_of_epochs_see_each_member():
+    callbacks = [
+        ("lr", LRScheduler("StepLR", step_size=1, gamma=0.5)),
+        ("r2", EpochScoring("r2", lower_is_better=False, use_caching=False)),
+    ]
+    nets = [mlp(random_state=i, callbacks=callbacks, early_stopping=True) for i in range(3)]
+    assert_as_alone(nets, FOLDS[:3])
+
+
+def test_a_member_whose_parameters_are_frozen_in_the_middle_goes_on_alone():
+    callbacks = [("freeze", Freezer("hidden.0*")), ("unfreeze", Unfreezer("hidden.0*", at=2))]
+    assert_as_alone([mlp(random_state=0), mlp(random_state=1, callbacks=callbacks, early_stopping=False)])
+
+
+def test_a_member_that_diverges_leaves_its_neighbours_as_they_are():
+    nets = [mlp(random_state=i, optimizer=torch.optim.SGD, lr=lr) for i, lr in enumerate((0.01, 1e30, 0.01, 1e3))]
+    members = assert_as_alone(nets)
+    assert [member.error is None for member in members] == [True, False, True, False]
+
+
+def test_a_net_that_was_trained_before_goes_on_where_it_was():
+    begun, expected = ([mlp(random_state=i, loss={3: "circular"}).fit(X, Y) for i in range(3)] for _ in range(2))
+    members = [Member(net, net._check_rows(X, Y, None)) for net in begun]
+    train_together(members)
+    for member, net in zip(members, expected, strict=True):
+        net.partial_fit(X, Y)
+        for ours, theirs in zip(member.net.module_.parameters(), net.module_.parameters(), strict=True):
+            torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
+        assert not member.why_in_turn
+
+
+def test_twenty_steps_give_the_parameters_of_twenty_steps_alone():
+    nets = [mlp(random_state=i, max_epochs=4, hidden_layer_sizes=(64, 64)) for i in range(8)]
+    members = together(nets, [(X, Y, None, NOTHING)] * 8)
+    for net, member in zip(nets, members, strict=True):
+        net.fit(X, Y)
+        for ours, theirs in zip(member.net.module_.parameters(), net.module_.parameters(), strict=True):
+            assert (ours - theirs).abs().max() < 1e-5
+
+
+def test_a_stack_is_cut_to_the_memory_that_it_may_take():
+    nets = [mlp(random_state=i) for i in range(6)]
+    whole, cut = (together(nets, [(X, Y, None, NOTHING)] * 6, working_memory=memory) for memory in (None, 0.01))
+    for ours, theirs in zip(whole, cut, strict=True):
+        for one, other in zip(ours.net.module_.parameters(), theirs.net.module_.parameters(), strict=True):
+            torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-5)
+
+
+def test_parts_of_a_stack_train_in_threads_of_their_own(monkeypatch):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    seen = set()
+
+    class Seeing(MultiOutputMLPRegressor):
+        def _record_epoch(self, *args):
+            seen.add(threading.get_ident())
+            super()._record_epoch(*args)
+
+    nets = [Seeing(hidden_layer_sizes=(8,), max_epochs=2, random_state=i) for i in range(8)]
+    together(nets, [(X, Y, None, NOTHING)] * 8)
+    assert len(seen) == 2
+    assert threading.get_ident() not in seen
+
+
+def test_progress_counts_all_members():
+    counted = []
+    nets = [*(mlp(random_state=i, max_epochs=1) for i in range(3)), mlp(hidden_layer_sizes=2, max_epochs=1)]
+    members = together(nets, [(X, Y, None, NOTHING)] * 4, progress=counted.append)
+    assert sum(counted) == 4
+    assert all(member.seconds > 0 for member in members)
+
+
+def test_an_error_of_one_member_before_training_is_its_own():
+    nets = [mlp(random_state=0), mlp(random_state=1, callbacks=[("stop", EarlyStopping())]), mlp(random_state=2)]
+    members = together(nets, [(X, Y, None, NOTHING)] * 3)
+    assert [type(member.error).__name__ for member in members] == ["NoneType", "ValueError", "NoneType"]
+
+
+def test_a_loss_that_breaks_a_stack_is_found_by_training_in_turn():
+    def breaks(raw, true):
+        if raw.shape[0] == 32 and float(raw.detach().abs().max()) > 1e6:
+            raise RuntimeError("too large")
+        return (raw - true).square().mean()
+
+    nets = [mlp(random_state=i, loss=breaks, optimizer=torch.optim.SGD, lr=lr) for i, lr in enumerate((0.01, 1e12))]
+    members = together(nets, [(X, Y, None, NOTHING)] * 2)
+    assert [type(member.error).__name__ for member in members] == ["NoneType", "RuntimeError"]
+    expected = nets[0].fit(X, Y)
+    for ours, theirs in zip(members[0].net.module_.parameters(), expected.module_.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs)

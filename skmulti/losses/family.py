@@ -70,10 +70,10 @@ class Family:
         self._take_raw = selection(self.raw)
         self._writes_gradient = _newest_is(type(self.loss), "raw_gradient")
         # Ours are tested; a user's is compared with autograd's at the first batch, and may change what it is given.
-        self._is_ours = type(self.loss).__module__.startswith("skmulti.")
-        self._trusts_gradient = self._is_ours
+        self.is_ours = type(self.loss).__module__.startswith("skmulti.")
+        self._trusts_gradient = self.is_ours
         of_difference = isinstance(self.loss, DifferenceLoss) and _newest_is(type(self.loss), "slope_")
-        self.is_of_difference = self._is_ours and of_difference
+        self.is_of_difference = self.is_ours and of_difference
 
     def row_losses(self, raw: Tensor, y: Tensor, present: Tensor | None = None, *, weighted: bool = False) -> Tensor:
         """Return the loss of each row and term, shape (n_rows, n_terms).
@@ -106,7 +106,7 @@ class Family:
         if self._writes_gradient:
             own, targets = self._raw(raw), self._per_term(self._take_columns(y))
             if self._trusts_gradient:
-                return self.loss.raw_gradient(own if self._is_ours else own.clone(), targets).flatten(1)
+                return self.loss.raw_gradient(own if self.is_ours else own.clone(), targets).flatten(1)
             return self._checked_gradient(own, targets, self._autograd_gradients(raw, y))
         return self._autograd_gradients(raw, y)
 

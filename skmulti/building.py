@@ -25,7 +25,15 @@ from skmulti.training import RandomStreams, Rows
 from skmulti.training.threads import multiplications
 
 # What a net knows of the data it was given.
-_OF_DATA = ("n_features_in_", "feature_names_in_", "input_shape_", "target_names_", "n_outputs_", "_y_ndim")
+_OF_DATA = (
+    "n_features_in_",
+    "feature_names_in_",
+    "input_shape_",
+    "target_names_",
+    "n_outputs_",
+    "_input_dtype",
+    "_y_ndim",
+)
 
 
 class BuildingNet(ReadingNet):
@@ -174,11 +182,24 @@ class BuildingNet(ReadingNet):
             What its `_begin` returned.
         """
         self._check_parameters()
+        self._take_data_of(other)
+        self._set_up(rows, holdout, beside=other)
+
+    def _begin_as(self, other: BuildingNet) -> None:
+        """Build the net for the data, the losses and the weights of a net that has begun."""
+        self._take_data_of(other)
+        self._take_terms_of(other)
+        self.initialize()
+
+    def _take_data_of(self, other: BuildingNet) -> None:
         for name in _OF_DATA:
             self.__dict__.pop(name, None)
             if name in vars(other):
                 setattr(self, name, vars(other)[name])
-        self._set_up(rows, holdout, beside=other)
+
+    def _take_terms_of(self, other: BuildingNet) -> None:
+        self.terms_, self.target_scaler_ = other.terms_, other.target_scaler_
+        self._some_missing, self._fill = other._some_missing, other._fill
 
     def _set_up(self, rows: Rows, holdout: Rows | None, beside: BuildingNet | None = None) -> None:
         """Resolve the columns, scale the targets and build the network."""
@@ -225,6 +246,9 @@ class BuildingNet(ReadingNet):
         self._refuse_holdout(holdout)
         self.target_scaler_ = self.target_scaler_.thaw(rows.y)
         self._note_missing(rows, holdout)
+        self._renew_criterion()
+
+    def _renew_criterion(self) -> None:
         self.initialize_criterion()
         self.criterion_.to(self.device)
 

@@ -35,10 +35,10 @@ class MultiOutputMLPRegressor(MultiOutputNetRegressor):
     -----
     All further parameters, and all attributes, are those of `MultiOutputNetRegressor`: `loss`, `loss_weights`,
     `column_groups`, `scale_targets`, `missing_targets`, `optimizer`, `lr`, `max_epochs`, `batch_size`, `shuffle`,
-    `early_stopping`, `validation_fraction`, `n_iter_no_change`, `tol`, `warm_start`, `random_state`, `verbose`,
-    `device`, `n_threads`, `mixed_precision`, `training_loop`, `callbacks`, `train_split`, `iterator_train`,
-    `iterator_valid`, `dataset`, `compile`, and ``loss__<column>``, ``loss_weights__<column>``, ``optimizer__*``,
-    ``callbacks__*`` and skorch's others.
+    `early_stopping`, `validation_fraction`, `n_iter_no_change`, `tol`, `n_members`, `bootstrap`, `warm_start`,
+    `random_state`, `verbose`, `device`, `n_threads`, `mixed_precision`, `training_loop`, `callbacks`, `train_split`,
+    `iterator_train`, `iterator_valid`, `dataset`, `compile`, and ``loss__<column>``, ``loss_weights__<column>``,
+    ``optimizer__*``, ``callbacks__*`` and skorch's others.
 
     Examples
     --------
@@ -119,10 +119,10 @@ class MultiOutputCNNRegressor(MultiOutputNetRegressor):
     -----
     All further parameters, and all attributes, are those of `MultiOutputNetRegressor`: `loss`, `loss_weights`,
     `column_groups`, `scale_targets`, `missing_targets`, `optimizer`, `lr`, `max_epochs`, `batch_size`, `shuffle`,
-    `early_stopping`, `validation_fraction`, `n_iter_no_change`, `tol`, `warm_start`, `random_state`, `verbose`,
-    `device`, `n_threads`, `mixed_precision`, `training_loop`, `callbacks`, `train_split`, `iterator_train`,
-    `iterator_valid`, `dataset`, `compile`, and ``loss__<column>``, ``loss_weights__<column>``, ``optimizer__*``,
-    ``callbacks__*`` and skorch's others.
+    `early_stopping`, `validation_fraction`, `n_iter_no_change`, `tol`, `n_members`, `bootstrap`, `warm_start`,
+    `random_state`, `verbose`, `device`, `n_threads`, `mixed_precision`, `training_loop`, `callbacks`, `train_split`,
+    `iterator_train`, `iterator_valid`, `dataset`, `compile`, and ``loss__<column>``, ``loss_weights__<column>``,
+    ``optimizer__*``, ``callbacks__*`` and skorch's others.
 
     Examples
     --------
@@ -231,10 +231,10 @@ class MultiHeadRegressor(MultiOutputNetRegressor):
     -----
     All further parameters, and all attributes, are those of `MultiOutputNetRegressor`: `loss`, `loss_weights`,
     `column_groups`, `scale_targets`, `missing_targets`, `optimizer`, `lr`, `max_epochs`, `batch_size`, `shuffle`,
-    `early_stopping`, `validation_fraction`, `n_iter_no_change`, `tol`, `warm_start`, `random_state`, `verbose`,
-    `device`, `n_threads`, `mixed_precision`, `training_loop`, `callbacks`, `train_split`, `iterator_train`,
-    `iterator_valid`, `dataset`, `compile`, and ``loss__<column>``, ``loss_weights__<column>``, ``optimizer__*``,
-    ``callbacks__*`` and skorch's others.
+    `early_stopping`, `validation_fraction`, `n_iter_no_change`, `tol`, `n_members`, `bootstrap`, `warm_start`,
+    `random_state`, `verbose`, `device`, `n_threads`, `mixed_precision`, `training_loop`, `callbacks`, `train_split`,
+    `iterator_train`, `iterator_valid`, `dataset`, `compile`, and ``loss__<column>``, ``loss_weights__<column>``,
+    ``optimizer__*``, ``callbacks__*`` and skorch's others.
 
     Examples
     --------

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from skorch.utils import is_dataset
 from torch import Tensor
@@ -15,6 +14,7 @@ from skmulti._validation import check_inputs, check_sample_weight
 from skmulti.columns import Columns
 from skmulti.forward import learns, raw_outputs, rows_at_once
 from skmulti.losses import MixedLoss, Term
+from skmulti.outputs import Outputs, differences
 from skmulti.scaling import TargetScaler
 from skmulti.training import TensorLoader, TrainingNet
 from skmulti.training.precision import InMixedPrecision
@@ -51,7 +51,7 @@ class ReadingNet(TrainingNet):
             Inputs; callbacks may pass a skorch Dataset.
         return_std : bool, default=False
             Whether to return the standard deviation of each prediction as well, which the losses of
-            distributions give.
+            distributions give, and an ensemble for any loss: its members disagree.
         columns : str, int or sequence of them, default=None
             The columns to predict, by name, group or position. None means all.
 
@@ -72,19 +72,16 @@ class ReadingNet(TrainingNet):
         """
         wanted = self._asked_columns(columns)
         families = self._families_that_say("std", wanted) if return_std else []
-        raw = self._raw(X)
-        y_pred = self.target_scaler_.inverse_transform(self._reader.predict(raw).numpy())
+        outputs = self._outputs(X)
+        y_pred = outputs.predict()
         if columns is not None:
             y_pred = y_pred[:, wanted]
         if not return_std:
             return self._as_given(y_pred)
-        std = np.empty((len(raw), len(self.target_names_)))
-        for family in families:
-            std[:, family.columns] = family.std(raw).numpy()
-        return self._as_given(y_pred), self._as_given((std * self.target_scaler_.scale)[:, wanted])
+        return self._as_given(y_pred), self._as_given(outputs.std(families)[:, wanted])
 
     def predict_quantiles(self, X: Any, levels: Sequence[float] | float, *, columns: Any = None) -> np.ndarray:
-        """Predict quantiles of the targets of inputs X.
+        """Predict quantiles of the targets of inputs X; an ensemble's are the means of those of its members.
 
         Parameters
         ----------
@@ -111,12 +108,7 @@ class ReadingNet(TrainingNet):
             raise ValueError(f"'levels' must lie between 0 and 1, both excluded. Got {levels} instead.")
         wanted = self._asked_columns(columns)
         families = self._families_that_say("quantiles", wanted)
-        raw = self._raw(X)
-        quantiles = np.empty((len(raw), len(self.target_names_), len(levels)))
-        for family in families:
-            quantiles[:, family.columns] = family.quantiles(raw, levels).numpy()
-        scaler = self.target_scaler_
-        return self._as_given((quantiles * scaler.scale[:, None] + scaler.center[:, None])[:, wanted])
+        return self._as_given(self._outputs(X).quantiles(families, levels)[:, wanted])
 
     def predict_interval(self, X: Any, coverage: float = 0.9, *, columns: Any = None) -> np.ndarray:
         """Predict an interval that holds each target with the probability that its distribution gives.
@@ -152,7 +144,8 @@ class ReadingNet(TrainingNet):
     def negative_log_likelihood(self, X: Any, y: Any, *, columns: Any = None) -> np.ndarray:
         """Return the negative log likelihood of each row's targets, summed over the columns.
 
-        It is that of the densities in the user's units; missing targets count nothing.
+        It is that of the densities in the user's units; missing targets count nothing. An ensemble's density is the
+        mean of its members' joint densities of these columns.
 
         Parameters
         ----------
@@ -176,18 +169,10 @@ class ReadingNet(TrainingNet):
         wanted = self._asked_columns(columns)
         self._families_that_say("log_likelihood", wanted)
         targets = self._check_targets(y, parameter="y", missing=True)
-        raw = self._raw(X)
-        check_consistent_length(raw, targets.values)
+        outputs = self._outputs(X)
+        check_consistent_length(outputs, targets.values)
         asked = [i for i, term in enumerate(self.terms_) if set(term.columns) & set(wanted)]
-        y_scaled = self.target_scaler_.transform(torch.as_tensor(targets.values))
-        values = self._reader.log_likelihoods(raw, y_scaled, asked).double().numpy()
-        # The density of a column in the user's unit is that of the standardised one, divided by the scale.
-        log_scale = np.log(self.target_scaler_.divisor)
-        for k, i in enumerate(asked):
-            members = list(self.terms_[i].columns)
-            complete = ~np.isnan(targets.values[:, members]).any(axis=1)
-            values[:, k] -= complete * log_scale[members].sum()
-        return np.asarray(-values.sum(axis=1))
+        return -outputs.log_density(targets.values, asked)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return the mean over the columns of the coefficient of determination R2.
@@ -241,23 +226,25 @@ class ReadingNet(TrainingNet):
         targets = self._check_targets(y, parameter="y", missing=True)
         y_pred = self.predict(X).reshape(-1, len(self.target_names_))
         check_consistent_length(y_pred, targets.values)
-        difference = np.empty_like(y_pred)
-        for term in self.terms_:
-            columns = list(term.columns)
-            difference[:, columns] = term.loss.difference(targets.values[:, columns], y_pred[:, columns])
-        return self._as_given(difference)
+        return self._as_given(differences(self.terms_, targets.values, y_pred))
 
-    def _raw(self, X: Any) -> Tensor:
+    def _outputs(self, X: Any) -> Outputs:
+        """Return the raw outputs for inputs X, as what they say in the user's units."""
+        return Outputs(self._raw(self._checked_inputs(X)), self._reader, self.target_scaler_)
+
+    def _checked_inputs(self, X: Any) -> Any:
         self._refuse_unfitted()
         # What skorch's scoring callbacks hand over where rows have weights.
         X = X["X"] if is_weighted(X) else X
-        if is_dataset(X) or self.iterator_valid is not TensorLoader or overridden(self, ReadingNet, _OF_FORWARD):
-            inputs = X if is_dataset(X) else check_inputs(self, X, reset=False)
+        return X if is_dataset(X) else check_inputs(self, X, reset=False)
+
+    def _raw(self, inputs: Any) -> Tensor:
+        """Return the raw outputs of the network for checked inputs, or a dataset."""
+        if is_dataset(inputs) or self.iterator_valid is not TensorLoader or overridden(self, ReadingNet, _OF_FORWARD):
             with self._threads(min(len(inputs), self._rows_per_batch(self.batch_size, len(inputs), training=False))):
                 raw: Tensor = self.forward(inputs)
             # skorch's EpochScoring(on_train=True) hands over what the training step computed, with its gradient.
             return raw.detach()
-        inputs = check_inputs(self, X, reset=False)
         if learns(self.module_):
             self._set_training(False)
         with self._threads(min(len(inputs), rows_at_once(inputs))):

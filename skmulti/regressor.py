@@ -10,12 +10,12 @@ import torch
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from skorch.dataset import Dataset
 
-from skmulti.building import BuildingNet
+from skmulti.ensemble import EnsembleNet
 from skmulti.modules import MLP
 from skmulti.training import TensorLoader, TrainingDivergedError
 
 
-class MultiOutputNetRegressor(BuildingNet):
+class MultiOutputNetRegressor(EnsembleNet):
     """A torch module that predicts several columns, with a loss and a weight for each.
 
     The estimator is a skorch net and keeps scikit-learn's contract: it works in pipelines, searches and
@@ -70,6 +70,14 @@ class MultiOutputNetRegressor(BuildingNet):
         The patience of early stopping, in epochs.
     tol : float, default=1e-4
         The least improvement that counts for early stopping.
+    n_members : int, default=1
+        How many nets to train; more than one make an ensemble. Each has its own initial parameters, order of rows and
+        validation share, stops by itself, and is one of `members_`. The ensemble predicts their mean (an angle's is on
+        the circle, a rotation's a rotation), and a standard deviation for every column: what they disagree about,
+        and what their losses call noise.
+    bootstrap : bool, default=False
+        Whether each member learns from as many rows, drawn with replacement, as it has to learn from; its validation
+        rows are not among them. For ensembles only.
     warm_start : bool, default=False
         Whether `fit` goes on from the parameters of the last one.
     random_state : int, RandomState or None, default=None
@@ -110,10 +118,12 @@ class MultiOutputNetRegressor(BuildingNet):
     Attributes
     ----------
     module_ : torch.nn.Module
-        The trained network.
+        The trained network; of an ensemble, a `skmulti.modules.Members` over those of its members.
+    members_ : list of nets
+        The fitted members of an ensemble; only where `n_members` is more than 1.
     history_ : skorch.history.History
         One row per epoch: ``train_loss``, ``valid_loss``, and those of each term as ``train_loss__<term>`` and
-        ``valid_loss__<term>``, not weighted.
+        ``valid_loss__<term>``, not weighted. Of an ensemble, the means over the members that still trained.
     terms_ : tuple of skmulti.losses.Term
         The table of terms that `loss` and `loss_weights` came to.
     target_names_ : ndarray of shape (n_outputs_,)
@@ -131,7 +141,8 @@ class MultiOutputNetRegressor(BuildingNet):
     n_iter_ : int
         The number of epochs in the history.
     training_loop_ : skmulti.training.TrainingLoop
-        Which loop trained in the last epoch, how it made its steps, and why skorch's did if it did.
+        Which loop trained in the last epoch, how it made its steps, and why skorch's did if it did; of an ensemble,
+        that of its first member.
 
     Raises
     ------
@@ -168,6 +179,8 @@ class MultiOutputNetRegressor(BuildingNet):
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left")],
+        "n_members": [Interval(Integral, 1, None, closed="left")],
+        "bootstrap": ["boolean"],
         "warm_start": ["boolean"],
         "verbose": ["verbose"],
         "compile": ["boolean"],
@@ -202,6 +215,8 @@ class MultiOutputNetRegressor(BuildingNet):
         validation_fraction: float = 0.1,
         n_iter_no_change: int = 10,
         tol: float = 1e-4,
+        n_members: int = 1,
+        bootstrap: bool = False,
         warm_start: bool = False,
         random_state: Any = None,
         verbose: int = 0,

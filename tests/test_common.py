@@ -1,4 +1,4 @@
-"""Every check of scikit-learn's check_estimator, with default parameters and no expected failure."""
+"""Every check of scikit-learn's check_estimator, with no expected failure: by default, and as ensembles."""
 
 import pytest
 import torch
@@ -22,6 +22,13 @@ ESTIMATORS = [
     SplitConformalRegressor(Ridge()),
 ]
 
+ENSEMBLES = [
+    MultiOutputNetRegressor(n_members=2, max_epochs=50),
+    MultiOutputMLPRegressor(n_members=2, max_epochs=50),
+    MultiOutputCNNRegressor(n_members=2, max_epochs=30),
+    MultiHeadRegressor(n_members=2, max_epochs=50),
+]
+
 # Weights equal repeated rows only if all rows make one batch: batches of other rows are other steps. scikit-learn's own
 # MLPRegressor has other parameters for this check as well.
 WEIGHT_CHECKS = ("check_sample_weight_equivalence_on_dense_data",)
@@ -36,7 +43,7 @@ def double_precision():
     torch.set_default_dtype(before)
 
 
-@parametrize_with_checks(ESTIMATORS)
+@parametrize_with_checks([*ESTIMATORS, *ENSEMBLES])
 def test_keeps_the_estimator_contract(estimator, check, request):
     if check.func.__name__ in WEIGHT_CHECKS:
         request.getfixturevalue("double_precision")

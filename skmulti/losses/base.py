@@ -139,6 +139,21 @@ class ColumnLoss(ABC):
         """
         return raw
 
+    def mean_prediction(self, predictions: Tensor) -> Tensor:
+        """Return the one prediction that stands for those of several nets, the members of an ensemble.
+
+        Parameters
+        ----------
+        predictions : Tensor of shape (n_members, ..., n_columns)
+            What `predict` reads from the raw outputs of each member, double precision.
+
+        Returns
+        -------
+        y_pred : Tensor of shape (..., n_columns)
+            Their arithmetic mean, unless another mean fits better: an angle's is on the circle.
+        """
+        return predictions.mean(0)
+
     def difference(self, y: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
         """Return how far targets lie from predictions, both in the user's units, shape (n_samples, n_columns)."""
         return y - y_pred

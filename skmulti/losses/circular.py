@@ -65,6 +65,15 @@ class DirectionLoss(ColumnLoss):
         # A turn just below `low` is rounded to the end of the period, which belongs to the next one.
         return torch.where(wrapped >= low + self.period, low, wrapped)
 
+    def mean_prediction(self, predictions: Tensor) -> Tensor:
+        """Return the mean direction: that of the mean of the points on the unit circle [1]_.
+
+        References
+        ----------
+        .. [1] K. V. Mardia and P. E. Jupp, "Directional Statistics", Wiley 2000, section 2.2.1.
+        """
+        return self.predict(self.unit_circle(predictions).mean(0))
+
     def score(self, y: np.ndarray, y_pred: np.ndarray, sample_weight: np.ndarray | None = None) -> float:
         """Return the score of angles on the scale of R2, see `skmulti.metrics.circular_score`."""
         period = float(self.period)

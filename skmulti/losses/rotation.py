@@ -114,14 +114,30 @@ class Rotation(ColumnLoss):
 
     def predict(self, raw: Tensor) -> Tensor:
         """Return the rotation in the form of the targets; a quaternion has w >= 0."""
-        matrix = self._matrix(raw)
-        if self.columns == 9:
-            return matrix.flatten(-2)
-        if self.columns == 3:
-            vectors: Tensor = _roma().rotmat_to_rotvec(matrix)
-            return vectors
-        q: Tensor = _roma().rotmat_to_unitquat(matrix)
-        return torch.where(q[..., 3:] < 0, -q, q)
+        return self._in_columns(self._matrix(raw))
+
+    def mean_prediction(self, predictions: Tensor) -> Tensor:
+        """Return the chordal mean: the rotation nearest to the mean of the matrices [1]_.
+
+        References
+        ----------
+        .. [1] M. Moakher, "Means and averaging in the group of rotations", SIAM J. Matrix Anal. Appl. 24 (2002), 1-16;
+           R. Hartley et al., "Rotation averaging", IJCV 103 (2013), 267-305, section 5.
+        """
+        return self._in_columns(_roma().special_procrustes(self._target_matrix(predictions).mean(0)))
+
+    def difference(self, y: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
+        """Return targets minus predictions, in the form of the target's rotation that is nearest to the prediction."""
+        if y.shape[1] == 4:
+            # A quaternion and its opposite are the same rotation.
+            y = np.where((y * y_pred).sum(axis=1, keepdims=True) < 0, -y, y)
+        elif y.shape[1] == 3:
+            # A turn by an angle, and one about the same axis by what is left to a whole turn.
+            angle = np.linalg.norm(y, axis=1, keepdims=True)
+            other = y * (1 - 2 * np.pi / np.where(angle > 0, angle, np.inf))
+            nearer = np.linalg.norm(other - y_pred, axis=1) < np.linalg.norm(y - y_pred, axis=1)
+            y = np.where(nearer[:, None], other, y)
+        return y - y_pred
 
     def _matrix(self, raw: Tensor) -> Tensor:
         """Return rotation matrices from any raw outputs; raw zeros stand for no rotation at all."""
@@ -131,6 +147,16 @@ class Rotation(ColumnLoss):
         form = form / form.abs().amax((-2, -1), keepdim=True).clamp(min=1).detach()
         matrix: Tensor = _roma().special_gramschmidt(form) if n == 2 else _roma().special_procrustes(form)
         return matrix
+
+    def _in_columns(self, matrix: Tensor) -> Tensor:
+        """Return rotation matrices in the form of the targets."""
+        if self.columns == 9:
+            return matrix.flatten(-2)
+        if self.columns == 3:
+            vectors: Tensor = _roma().rotmat_to_rotvec(matrix)
+            return vectors
+        q: Tensor = _roma().rotmat_to_unitquat(matrix)
+        return torch.where(q[..., 3:] < 0, -q, q)
 
     def _target_matrix(self, y: Tensor) -> Tensor:
         if y.shape[-1] == 9:

@@ -91,6 +91,15 @@ class UnitVector(ColumnLoss):
         """Return the direction, a vector of norm 1."""
         return _normalized(raw)
 
+    def mean_prediction(self, predictions: Tensor) -> Tensor:
+        """Return the mean direction: that of the mean vector [1]_.
+
+        References
+        ----------
+        .. [1] K. V. Mardia and P. E. Jupp, "Directional Statistics", Wiley 2000, section 9.2.1.
+        """
+        return _normalized(predictions.mean(0))
+
 
 def _normalized(vectors: Tensor) -> Tensor:
     """Return vectors of norm 1; a vector of zeros, which has no direction, points along the first axis."""

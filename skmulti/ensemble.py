@@ -1,0 +1,221 @@
+"""Several nets as one: how they are built beside one another, trained together and read as one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from itertools import zip_longest
+from numbers import Real
+from typing import Any
+
+import numpy as np
+from sklearn.base import clone
+
+from skmulti.building import BuildingNet
+from skmulti.modules import Members
+from skmulti.outputs import MemberOutputs, Outputs
+from skmulti.training import Rows, TrainingDivergedError
+from skmulti.training.interrupt import ctrl_c
+from skmulti.training.together import Member, train_together
+
+# The parameters in which a member differs from its ensemble.
+_OF_ENSEMBLE = ("n_members", "bootstrap", "random_state", "verbose")
+
+
+class EnsembleNet(BuildingNet):
+    """A net that is one network, or with `n_members` above 1 an ensemble of nets [1]_.
+
+    An ensemble resolves the columns, their losses and their scaling; its members, nets of the same class with a seed of
+    their own, learn; and what they say is read together.
+
+    References
+    ----------
+    .. [1] B. Lakshminarayanan, A. Pritzel and C. Blundell, "Simple and scalable predictive uncertainty estimation
+       using deep ensembles", NeurIPS 2017.
+
+    Examples
+    --------
+    >>> from skmulti import MultiOutputMLPRegressor
+    >>> net = MultiOutputMLPRegressor(n_members=3, max_epochs=1).fit([[0.0], [1.0]], [0.0, 1.0])
+    >>> [member.n_members for member in net.members_]
+    [1, 1, 1]
+    """
+
+    @property
+    def _members(self) -> Sequence[EnsembleNet]:
+        """The members of a net that was built as an ensemble, else none."""
+        members: Sequence[EnsembleNet] = vars(self).get("members_", ())
+        return members
+
+    # Building.
+
+    def initialize_module(self) -> EnsembleNet:
+        """Build the network, or each member's."""
+        if self.n_members == 1:
+            self.__dict__.pop("members_", None)
+            super().initialize_module()
+            return self
+        members = []
+        for seed in self._streams.seeds_of_members(self.n_members):
+            member = clone(self).set_params(n_members=1, bootstrap=False, random_state=seed, verbose=0)
+            member._draws_rows = self.bootstrap
+            member._begin_as(self)
+            members.append(member)
+        self.members_ = members
+        self._join_modules()
+        return self
+
+    def initialize_optimizer(self, *args: Any) -> EnsembleNet:
+        """Build the optimizer; of an ensemble, each member has its own."""
+        if not self._members:
+            super().initialize_optimizer(*args)
+        else:
+            self.optimizer_ = None
+        return self
+
+    def _join_modules(self) -> None:
+        self.module_ = Members(member.module_ for member in self._members)
+
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        if self.bootstrap and self.n_members == 1:
+            raise ValueError(
+                "The 'bootstrap' parameter must be False for a single net, which learns from all rows. Got True; let "
+                "each member of an ensemble draw its own rows with n_members=2 or more."
+            )
+
+    # Parameters of an ensemble that was built.
+
+    def _is_live_param(self, name: str) -> bool:
+        # The optimizers are the members'.
+        return super()._is_live_param(name) and not (self._members and self._is_virtual_param(name))
+
+    def set_params(self, **params: Any) -> EnsembleNet:
+        """Set parameters of this estimator.
+
+        Parameters are stored and take effect at the next ``fit``. As in every skorch net, ``lr``,
+        ``optimizer__*`` and ``callbacks*`` of a fitted net take effect at once, and ``module__*`` of a fitted
+        net builds its module anew.
+
+        Parameters
+        ----------
+        **params : dict
+            Estimator parameters.
+
+        Returns
+        -------
+        self : object
+            This estimator.
+        """
+        members = self._members
+        with self._unchanged_on_error():
+            super().set_params(**params)
+            for member in members if members is self._members else ():
+                live = {name: value for name, value in params.items() if member._is_live_param(name)}
+                member.set_params(**{name: clone(value, safe=False) for name, value in live.items()})
+        return self
+
+    def _change_terms(self, rows: Rows, holdout: Rows | None) -> None:
+        if self.n_members != max(1, len(self._members)):
+            raise ValueError(
+                "The 'n_members' parameter must stay as it is in a net that goes on training. "
+                f"Got {self.n_members} instead of {max(1, len(self._members))}; use fit with warm_start=False."
+            )
+        super()._change_terms(rows, holdout)
+        for member in self._members:
+            given = clone(self).get_params(deep=False)
+            # What is live has reached it, and its callbacks have learned since.
+            member.__dict__.update(
+                {n: v for n, v in given.items() if n not in _OF_ENSEMBLE and not member._is_live_param(n)}
+            )
+            member._draws_rows = self.bootstrap
+            member._take_terms_of(self)
+            member._renew_criterion()
+
+    # Training.
+
+    def _train(self, rows: Rows, holdout: Rows | None) -> None:
+        if not self._members:
+            super()._train(rows, holdout)
+            return
+        starts = [len(member.history_) for member in self._members]
+        for member in self._members:
+            member.target_scaler_ = self.target_scaler_
+        runs = [Member(member, rows, holdout) for member in self._members]
+        error: BaseException | None = None
+        try:
+            with ctrl_c():
+                train_together(runs)
+        except KeyboardInterrupt as interrupt:
+            error = interrupt
+        k, error = next(((k, run.error) for k, run in enumerate(runs) if run.error is not None), (0, error))
+        new_rows = [list(run.net.history_)[start:] for run, start in zip(runs, starts, strict=True)]
+        if all(new_rows) or error is None or isinstance(error, TrainingDivergedError):
+            self._record_epochs(new_rows)
+            if hasattr(runs[0].net, "training_loop_"):
+                self.training_loop_ = runs[0].net.training_loop_
+        if isinstance(error, TrainingDivergedError):
+            raise TrainingDivergedError(f"Member {k + 1} of {len(runs)}: {error}") from error
+        # As in skorch, who presses Ctrl-C has a net that learned for as long as it could: if all members did.
+        if error is not None and not (isinstance(error, KeyboardInterrupt) and all(new_rows)):
+            raise error
+
+    def _record_epochs(self, of_members: Sequence[Sequence[dict[str, Any]]]) -> None:
+        """Record the mean of each number over the members that still trained, and print it where wanted."""
+        log = dict(self.callbacks_).get("print_log")
+        if log is not None:
+            log.on_train_begin(self)
+        for of_epoch in zip_longest(*of_members):
+            rows = [row for row in of_epoch if row is not None]
+            self.history_.new_epoch()
+            self.history_.record("epoch", len(self.history_))
+            for name, value in rows[0].items():
+                if name != "epoch" and isinstance(value, Real) and not isinstance(value, (bool, np.bool_)):
+                    self.history_.record(name, float(np.mean([row[name] for row in rows if name in row])))
+            if log is not None:
+                log.on_epoch_end(self)
+        self.n_iter_ = len(self.history_)
+
+    @contextmanager
+    def _unchanged_on_error(self, but_for: type[BaseException] | tuple[()] = ()) -> Iterator[None]:
+        with ExitStack() as stack:
+            stack.enter_context(super()._unchanged_on_error(but_for))
+            for member in self._members:
+                stack.enter_context(member._unchanged_on_error(but_for))
+            yield
+
+    # Reading.
+
+    def _outputs(self, X: Any) -> Outputs:
+        if not self._members:
+            return super()._outputs(X)
+        inputs = self._checked_inputs(X)
+        raws = [member._raw(inputs) for member in self._members]
+        return MemberOutputs([Outputs(raw, self._reader, self.target_scaler_) for raw in raws])
+
+    def _families_that_say(self, what: str, wanted: list[int]) -> list[Any]:
+        if what == "std" and self._members:
+            # Members disagree about every column, whatever its loss says.
+            return [family for family in self._reader.families if family.loss.says("std")]
+        return super()._families_that_say(what, wanted)
+
+    # Keeping.
+
+    def trim_for_prediction(self) -> None:
+        """Remove what only training needs, as in skorch: from the members too."""
+        super().trim_for_prediction()
+        for member in self._members:
+            member.trim_for_prediction()
+
+    def __getstate__(self) -> dict[str, Any]:
+        if not self._members:
+            return super().__getstate__()
+        # Each member keeps its own module: a second copy would not share its parameters.
+        bare: EnsembleNet = object.__new__(type(self))
+        bare.__dict__.update({name: value for name, value in vars(self).items() if name != "module_"})
+        return super(EnsembleNet, bare).__getstate__()
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        if self._members:
+            self._join_modules()

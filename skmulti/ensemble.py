@@ -138,24 +138,33 @@ class EnsembleNet(BuildingNet):
         if not self._members:
             super()._train(rows, holdout)
             return
-        starts = [len(member.history_) for member in self._members]
-        for member in self._members:
-            member.target_scaler_ = self.target_scaler_
-        runs = [Member(member, rows, holdout) for member in self._members]
-        error: BaseException | None = None
+        parts, interrupt = self._parts(rows, holdout), None
         try:
             with ctrl_c():
-                train_together(runs)
-        except KeyboardInterrupt as interrupt:
-            error = interrupt
-        k, error = next(((k, run.error) for k, run in enumerate(runs) if run.error is not None), (0, error))
-        new_rows = [list(run.net.history_)[start:] for run, start in zip(runs, starts, strict=True)]
+                train_together(parts)
+        except KeyboardInterrupt as error:
+            interrupt = error
+        self._join(parts, interrupt)
+
+    def _parts(self, rows: Rows, holdout: Rows | None) -> list[Member]:
+        """Return the nets that are to be trained: of an ensemble, its members."""
+        for member in self._members:
+            member.target_scaler_ = self.target_scaler_
+        self._n_epochs_before = [len(member.history_) for member in self._members]
+        return [Member(member, rows, holdout) for member in self._members]
+
+    def _join(self, parts: Sequence[Member], interrupt: KeyboardInterrupt | None = None) -> None:
+        """Record how the training of the members went, and raise what it raised."""
+        failed = [(k, part.error) for k, part in enumerate(parts) if part.error is not None]
+        k, error = failed[0] if failed else (0, interrupt)
+        starts = self.__dict__.pop("_n_epochs_before")
+        new_rows = [list(part.net.history_)[start:] for part, start in zip(parts, starts, strict=True)]
         if all(new_rows) or error is None or isinstance(error, TrainingDivergedError):
             self._record_epochs(new_rows)
-            if hasattr(runs[0].net, "training_loop_"):
-                self.training_loop_ = runs[0].net.training_loop_
+            if hasattr(parts[0].net, "training_loop_"):
+                self.training_loop_ = parts[0].net.training_loop_
         if isinstance(error, TrainingDivergedError):
-            raise TrainingDivergedError(f"Member {k + 1} of {len(runs)}: {error}") from error
+            raise TrainingDivergedError(f"Member {k + 1} of {len(parts)}: {error}") from error
         # As in skorch, who presses Ctrl-C has a net that learned for as long as it could: if all members did.
         if error is not None and not (isinstance(error, KeyboardInterrupt) and all(new_rows)):
             raise error

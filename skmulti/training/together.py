@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import sklearn
@@ -65,7 +66,7 @@ def train_together(
     Parameters
     ----------
     members : sequence of Member
-        The members; each is told its error, its time and whether it was trained in turn.
+        The members, which may be ensembles; each is told its error, its time and whether it was trained in turn.
     working_memory : float, default=None
         The memory of a stack in MiB: larger ones are cut. None takes scikit-learn's
         ``get_config()["working_memory"]``.
@@ -79,19 +80,40 @@ def train_together(
     """
     report = progress or _ignore
     memory = float(sklearn.get_config()["working_memory"] if working_memory is None else working_memory)
+    parts = [member.net._parts(member.rows, member.holdout) if _is_many(member) else [member] for member in members]
     stacks: dict[Any, list[Entrant]] = {}
-    for entrant in [_enter(member) for member in members]:
+    for part in chain.from_iterable(parts):
+        entrant = _enter(part)
         if entrant is not None:
             stacks.setdefault(key_of(entrant), []).append(entrant)
+    # An ensemble is one of those whose progress is reported: with the first of its members.
+    counted = {id(own[0]) for own in parts}
     for entrants in stacks.values():
         if len(entrants) == 1:
             entrants[0].member.why_in_turn = "no other net has its shape"
         else:
-            _train_stack(in_order(entrants), memory, report)
-    for member in members:
-        if member.why_in_turn:
-            _train_in_turn(member)
-            report(1)
+            _train_stack(in_order(entrants), memory, lambda member: report(id(member) in counted))
+    for part in chain.from_iterable(parts):
+        if part.why_in_turn:
+            _train_in_turn(part)
+            report(id(part) in counted)
+    for member, own in zip(members, parts, strict=True):
+        if _is_many(member):
+            _join(member, own)
+
+
+def _is_many(member: Member) -> bool:
+    return bool(getattr(member.net, "_members", ()))
+
+
+def _join(member: Member, parts: Sequence[Member]) -> None:
+    """Tell an ensemble how its members' training went."""
+    try:
+        member.net._join(parts)
+    except Exception as error:
+        member.error = error
+    member.seconds = sum(part.seconds for part in parts)
+    member.why_in_turn = next((part.why_in_turn for part in parts if part.why_in_turn), "")
 
 
 def _enter(member: Member) -> Entrant | None:
@@ -105,7 +127,7 @@ def _enter(member: Member) -> Entrant | None:
     return None if member.why_in_turn else entrant
 
 
-def _train_stack(entrants: list[Entrant], memory: float, report: Callable[[int], None]) -> None:
+def _train_stack(entrants: list[Entrant], memory: float, report: Callable[[Member], None]) -> None:
     """Train nets of one shape, in parts, of which some run at the same time."""
     for entrant in entrants:
         entrant.begin()
@@ -131,10 +153,10 @@ def _train_stack(entrants: list[Entrant], memory: float, report: Callable[[int],
                 raise
 
 
-def _train_part(entrants: list[Entrant], stop: threading.Event, report: Callable[[int], None]) -> None:
+def _train_part(entrants: list[Entrant], stop: threading.Event, report: Callable[[Member], None]) -> None:
     start, reason, failure = time.perf_counter(), "", None
     try:
-        trainer = StackTrainer(entrants, Sources(), lambda entrant: report(1), stop)
+        trainer = StackTrainer(entrants, Sources(), lambda entrant: report(entrant.member), stop)
         reason = trainer.why_not()
         if not reason:
             trainer.run()

@@ -296,3 +296,21 @@ def test_a_loss_that_breaks_a_stack_is_found_by_training_in_turn():
     expected = nets[0].fit(X, Y)
     for ours, theirs in zip(members[0].net.module_.parameters(), expected.module_.parameters(), strict=True):
         torch.testing.assert_close(ours, theirs)
+
+
+def test_members_of_ensembles_share_a_stack_and_are_told_to_their_ensembles():
+    nets = [mlp(random_state=i, n_members=3) for i in range(2)]
+    counted = []
+    members = together([*nets, mlp(random_state=5)], [(X, Y, None, NOTHING)] * 3, progress=counted.append)
+    assert [member.why_in_turn for member in members] == ["", "", ""]
+    assert sum(counted) == 3
+    for net, member in zip(nets, members, strict=False):
+        np.testing.assert_allclose(member.net.predict(X), net.fit(X, Y).predict(X), rtol=1e-4, atol=1e-4)
+        assert len(member.net.history_) == 3
+
+
+def test_an_ensemble_whose_member_diverges_has_its_error_and_others_go_on():
+    nets = [mlp(random_state=i, n_members=2, optimizer=torch.optim.SGD, lr=lr) for i, lr in enumerate((0.01, 1e30))]
+    good, bad = together(nets, [(X, Y, None, NOTHING)] * 2)
+    assert good.error is None
+    assert str(bad.error).startswith("Member 1 of 2: Training diverged")

@@ -1,0 +1,96 @@
+"""What grid and random search have in common: fits that are done first, then evaluated by scikit-learn."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable
+from numbers import Real
+from typing import Any
+
+import numpy as np
+from sklearn.base import is_classifier
+from sklearn.model_selection import check_cv
+from sklearn.utils._param_validation import Interval
+from sklearn.utils.metadata_routing import _routing_enabled
+from sklearn.utils.validation import indexable
+
+from skmulti.model_selection.fits import Workers
+from skmulti.model_selection.prepared import Prepared
+from skmulti.training.interrupt import ctrl_c
+
+WORKING_MEMORY = [Interval(Real, 0, None, closed="neither"), None]
+
+
+class BatchedSearch:
+    """Goes before a search of scikit-learn's: all fits are done first, then scikit-learn's own `fit` evaluates them."""
+
+    n_stacked_fits_: int
+    in_turn_: dict[str, int]
+
+    def fit(self, X: Any, y: Any = None, **params: Any) -> Any:
+        """Fit all candidates on all splits, then the best one on all rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Inputs.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Targets.
+        **params : dict
+            As in scikit-learn: `groups` for the splitter, `sample_weight` and others for the estimator's `fit` and
+            the scorers.
+
+        Returns
+        -------
+        self : object
+            The fitted search.
+
+        Raises
+        ------
+        ValueError
+            If a parameter or the data are out of place, or all fits failed.
+        KeyboardInterrupt
+            On Ctrl-C, at whatever time: no net is left half trained.
+        """
+        own: Any = self
+        own._validate_params()
+        X, y = indexable(X, y)
+        of_fit = params if _routing_enabled() else {name: params[name] for name in params if name != "groups"}
+        workers = Workers(own.n_jobs, own.pre_dispatch, own.verbose, own.working_memory)
+        with ctrl_c() as interrupts:
+            prepared = Prepared(own.estimator, of_fit, workers, interrupts)
+            cv = check_cv(own.cv, y, classifier=is_classifier(own.estimator))
+            # The splits of a generator can be read once.
+            changed = {"estimator": prepared.estimator, "cv": cv, "n_jobs": 1}
+            before = {name: vars(self)[name] for name in changed}
+            # On the instance, since a subclass may have its own, which is to be given what is prepared too.
+            vars(self).update(changed, _run_search=_prepared_search(own._run_search, prepared, cv))
+            try:
+                super().fit(X, y, **params)  # type: ignore[misc]
+            finally:
+                vars(self).update(before)
+                del vars(self)["_run_search"]
+                prepared.close()
+            interrupts.check()
+        self.in_turn_ = dict(prepared.reasons())
+        self.n_stacked_fits_ = self.in_turn_.pop("", 0)
+        return self
+
+
+def _prepared_search(run_search: Callable[..., None], prepared: Prepared, own_cv: Any) -> Callable[..., None]:
+    """Return a `_run_search` whose candidates are prepared before scikit-learn evaluates them."""
+
+    def _run_search(evaluate_candidates: Callable[..., Any], *, callback_ctx: Any = None) -> None:
+        def evaluate(candidate_params: Iterable[Any], cv: Any = None, more_results: Any = None, **context: Any) -> Any:
+            candidates = list(candidate_params)
+            splits = prepared.ask_for(candidates, own_cv if cv is None else cv)
+            results = evaluate_candidates(candidates, cv=splits, more_results=more_results, **context)
+            seconds = np.array(prepared.seconds()).reshape(len(results["params"]), -1)
+            results["mean_fit_time"], results["std_fit_time"] = seconds.mean(axis=1), seconds.std(axis=1)
+            return results
+
+        # scikit-learn 1.7 knows no callbacks, and a search of the user's own need not.
+        knows_callbacks = "callback_ctx" in inspect.signature(run_search).parameters
+        run_search(evaluate, **({"callback_ctx": callback_ctx} if knows_callbacks else {}))
+
+    return _run_search

@@ -1,0 +1,182 @@
+"""All fits of a search: planned, shared out, the nets trained together."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import joblib
+import numpy as np
+from joblib.parallel import get_active_backend
+from sklearn.base import clone
+from sklearn.utils._array_api import device, get_namespace
+from sklearn.utils.metaestimators import _safe_split
+from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils.validation import _check_method_params, _num_samples
+
+from skmulti.model_selection.groups import Group, group_fits
+from skmulti.model_selection.pipelines import Place
+from skmulti.model_selection.progress import counted_fits
+from skmulti.model_selection.workers import NOT_TRAINED, Outcome, fit_alone, fit_steps, train_list
+from skmulti.training.interrupt import Interrupts
+
+
+@dataclass
+class Fit:
+    """One fit of a candidate on a split, planned and then done."""
+
+    params: Mapping[str, Any]
+    split: int
+    n_rows: int
+    estimator: Any
+    place: Place
+    outcome: Outcome
+
+
+@dataclass(frozen=True)
+class Data:
+    """What a search fits: its rows, its splits, and the parameters of `fit`."""
+
+    X: Any
+    y: Any
+    splits: Sequence[tuple[Any, Any]]
+    fit_params: dict[str, Any]
+
+    def of(self, fit: Fit) -> tuple[Any, Any, dict[str, Any]]:
+        """Return X, y and fit parameters of a fit's rows."""
+        xp, _ = get_namespace(self.X)
+        rows = xp.asarray(self.splits[fit.split][0], device=device(self.X))
+        fit_params = _check_method_params(self.X, params=self.fit_params, indices=rows)
+        return (*_safe_split(fit.estimator, self.X, self.y, rows), fit_params)
+
+
+@dataclass(frozen=True)
+class Workers:
+    """How the work is shared out: scikit-learn's parameters, and the memory of one stack."""
+
+    n_jobs: int | None
+    pre_dispatch: Any
+    verbose: int
+    working_memory: float | None
+
+    def n_processes(self) -> int:
+        """Return the number of processes that train."""
+        n_jobs: int = joblib.effective_n_jobs(self.n_jobs)
+        # Nets draw from torch's global generator, one at a time: threads would draw one another's numbers.
+        return 1 if getattr(get_active_backend()[0], "supports_sharedmem", False) else n_jobs
+
+
+def plan_fits(estimator: Any, candidates: Sequence[Mapping[str, Any]], data: Data) -> list[Fit]:
+    """Return the fits in scikit-learn's order: all splits of the first candidate, then those of the second, ..."""
+    fits = []
+    for params in candidates:
+        for split, (rows, _) in enumerate(data.splits):
+            # Parameters may be estimators: each fit has its own, as in scikit-learn.
+            configured = clone(estimator).set_params(**clone(dict(params), safe=False))
+            place = Place.of(configured)
+            fits.append(Fit(params, split, _count(rows), configured, place, Outcome(configured)))
+    return fits
+
+
+def _count(rows: Any) -> int:
+    is_mask = getattr(rows, "dtype", None) == np.bool_
+    return int(rows.sum()) if is_mask else int(_num_samples(rows))
+
+
+def do_fits(fits: Sequence[Fit], data: Data, workers: Workers, interrupts: Interrupts) -> None:
+    """Do all fits: each is given its outcome.
+
+    Parameters
+    ----------
+    fits : sequence of Fit
+        What `plan_fits` returned.
+    data : Data
+        What to fit.
+    workers : Workers
+        How to share the work out.
+    interrupts : Interrupts
+        Whether Ctrl-C was pressed, which ends all of them.
+    """
+    n_processes = workers.n_processes()
+    travels = n_processes > 1
+    parallel = Parallel(n_jobs=n_processes, pre_dispatch=workers.pre_dispatch, max_nbytes=None)
+    groups = group_fits([fit for fit in fits if not fit.place.why_not], has_fit_params=bool(data.fit_params))
+    with counted_fits(len(fits), verbose=workers.verbose > 0, shared=travels, interrupts=interrupts) as progress:
+        n_failed = _fit_all_steps(groups, data, parallel, travels)
+        interrupts.check()
+        if progress is not None and n_failed:
+            progress(n_failed)
+        lists = _share_out([group for group in groups if group.call is not None], n_processes)
+        alone = [fit for fit in fits if fit.place.why_not]
+        options: dict[str, Any] = {"progress": progress, "travels": travels}
+
+        def tasks() -> Iterator[Any]:
+            for parts in lists:
+                calls = [(group.call, [fit.place.net_of(fit.estimator) for fit in part]) for group, part in parts]
+                yield delayed(train_list)(calls, working_memory=workers.working_memory, **options)
+            for fit in alone:
+                yield delayed(fit_alone)(fit.estimator, *data.of(fit), fit.place.why_not, **options)
+
+        outcomes = iter([outcome.unpack() for done in parallel(tasks()) for outcome in done])
+        interrupts.check()
+    for parts in lists:
+        for group, part in parts:
+            for fit in part:
+                fit.outcome = next(outcomes)
+                fit.outcome.estimator = fit.place.with_net(group.fitted, fit.outcome.estimator)
+                fit.outcome.seconds += group.seconds / len(group.fits)
+    for fit in alone:
+        fit.outcome = next(outcomes)
+
+
+def _fit_all_steps(groups: Sequence[Group], data: Data, parallel: Parallel, travels: bool) -> int:
+    """Fit the steps before the nets, once for all nets of a group, and find out what the nets are given.
+
+    Returns
+    -------
+    n_failed : int
+        How many fits have failed thereby.
+    """
+    n_failed = 0
+    bare = [group for group in groups if not group.fits[0].place.path]
+    with_steps = [group for group in groups if group.fits[0].place.path]
+    found = [_of_group(fit_steps, group, data, travels=False) for group in bare]
+    # Nets alone have no steps: nothing for other processes.
+    found += parallel(_of_group(delayed(fit_steps), group, data, travels) for group in with_steps)
+    for group, (outcome, call) in zip([*bare, *with_steps], found, strict=True):
+        outcome.unpack()
+        group.fitted, group.call, group.seconds = outcome.estimator, call, outcome.seconds
+        for fit in group.fits:
+            if outcome.error is not None:
+                share = outcome.seconds / len(group.fits)
+                fit.outcome = Outcome(fit.estimator, outcome.error, share, NOT_TRAINED)
+                n_failed += 1
+            elif call is None:
+                fit.estimator = clone(fit.estimator)
+                fit.place = Place((), "its fit is called in a way of its own")
+    return n_failed
+
+
+def _of_group(run: Any, group: Group, data: Data, travels: bool) -> Any:
+    fit = group.fits[0]
+    return run(fit.estimator, fit.place, *data.of(fit), travels=travels)
+
+
+def _share_out(groups: Sequence[Group], n_lists: int) -> list[list[tuple[Group, list[Fit]]]]:
+    """Return the groups in lists of about as many fits each, and keep a group together where that goes."""
+    n_fits = sum(len(group.fits) for group in groups)
+    per_list = max(1, math.ceil(n_fits / n_lists))
+    lists: list[list[tuple[Group, list[Fit]]]] = []
+    room = 0
+    for group in groups:
+        start = 0
+        while start < len(group.fits):
+            if room == 0:
+                lists.append([])
+                room = per_list
+            part = group.fits[start : start + room]
+            lists[-1].append((group, part))
+            start, room = start + len(part), room - len(part)
+    return lists

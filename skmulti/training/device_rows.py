@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import copy
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -66,6 +67,27 @@ class DeviceRows:
             if self._X.nbytes < _SHARE_OF_DEVICE * _free_bytes(device):
                 self._X = self._X.to(device)
 
+    @classmethod
+    def joined(cls, parts: Sequence[DeviceRows]) -> DeviceRows:
+        """Return the rows of several, one behind the other; all have weights, or none."""
+        whole = copy.copy(parts[0])
+        whole._X = torch.cat([part._X for part in parts])
+        whole._y, whole._scaler = torch.cat([part._in_units(part._y) for part in parts]), None
+        weights = [part.weight for part in parts if part.weight is not None]
+        whole.weight = torch.cat(weights) if weights else None
+        return whole
+
+    def __len__(self) -> int:
+        return len(self._X)
+
+    @property
+    def n_bytes(self) -> int:
+        """The memory that they take."""
+        return self._X.nbytes + self._y.nbytes
+
+    def _in_units(self, y: Tensor) -> Tensor:
+        return y if self._scaler is None else self._scaler.transform(y)
+
     @staticmethod
     def can_hold(dataset: Any) -> bool:
         """Return whether a dataset holds arrays of inputs and targets."""
@@ -103,7 +125,7 @@ class DeviceRows:
                 self._gathered(part, buffer, order, on_device, start, stop)
                 for part, buffer in zip(parts, buffers, strict=True)
             )
-            yield X, y if self._scaler is None else self._scaler.transform(y), weight[0] if weight else None
+            yield X, self._in_units(y), weight[0] if weight else None
 
     def gather(self, picks: Tensor) -> Block:
         """Return the rows at some positions.
@@ -115,7 +137,7 @@ class DeviceRows:
         """
         y = self._y.index_select(0, picks)
         weight = None if self.weight is None else self.weight.index_select(0, picks)
-        return self._X.index_select(0, picks), y if self._scaler is None else self._scaler.transform(y), weight
+        return self._X.index_select(0, picks), self._in_units(y), weight
 
     def _gathered(
         self, values: Tensor, buffer: Tensor, order: Tensor | None, on_device: Tensor | None, start: int, stop: int

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import time
+from collections.abc import Generator
 from typing import Any
 
 import torch
@@ -51,3 +53,68 @@ class limited_threads:  # noqa: N801
     def __exit__(self, *error: object) -> None:
         if self._n_threads != self._before:
             torch.set_num_threads(self._before)
+
+
+class AdaptiveThreads(limited_threads):
+    """Several threads for steps while they are faster than one, else one.
+
+    Threads inside an operation wait for one another at its end: where others want the cores, that takes many times as
+    long as the work. The numbers that are computed do not depend on the choice.
+
+    Parameters
+    ----------
+    n_threads : int
+        The most threads.
+
+    Examples
+    --------
+    >>> from skmulti.training.threads import AdaptiveThreads
+    >>> with AdaptiveThreads(2) as threads:
+    ...     threads.begin_step()
+    ...     threads.end_step(n_members=10)
+    """
+
+    def __enter__(self) -> AdaptiveThreads:  # type: ignore[override]
+        super().__enter__()
+        self._course = _course(self._n_threads)
+        self._spent, self._n_done = 0.0, 0
+        self._use(*next(self._course))
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        torch.set_num_threads(self._before)
+
+    def begin_step(self) -> None:
+        """Say that a step begins."""
+        self._start = time.perf_counter()
+
+    def end_step(self, n_members: int) -> None:
+        """Say that a step of so many members has ended, and let the next have the threads that are faster."""
+        self._spent += time.perf_counter() - self._start
+        self._n_done += n_members
+        self._n_steps -= 1
+        if not self._n_steps:
+            self._use(*self._course.send(self._spent / self._n_done))
+            self._spent, self._n_done = 0.0, 0
+
+    def _use(self, n_threads: int, n_steps: int) -> None:
+        torch.set_num_threads(n_threads)
+        self._n_steps = n_steps
+
+
+def _course(n_threads: int) -> Generator[tuple[int, int], float, None]:
+    """Yield how many threads the next so many steps have; take how long one member's step took."""
+    wait = 100
+    while True:
+        # What is not timed warms up.
+        yield n_threads, 2
+        together = yield n_threads, 4
+        if n_threads == 1:
+            wait = 10**9
+        else:
+            yield 1, 1
+            alone = yield 1, 3
+            while together < alone:
+                together = yield n_threads, 25
+        yield 1, wait
+        wait *= 2

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -18,7 +16,7 @@ from skmulti.training.stack import StackTrainer
 from skmulti.training.stack.entrant import Entrant
 from skmulti.training.stack.plan import cut, in_order, key_of, threads_for, why_alone
 from skmulti.training.stack.rows import Sources
-from skmulti.training.threads import limited_threads
+from skmulti.training.threads import AdaptiveThreads
 
 
 @dataclass
@@ -131,35 +129,18 @@ def _train_stack(entrants: list[Entrant], memory: float, report: Callable[[Membe
     """Train nets of one shape, in parts, of which some run at the same time."""
     for entrant in entrants:
         entrant.begin()
-    n_threads = threads_for(entrants)
-    parts = cut(entrants, memory, n_threads)
-    stop = threading.Event()
-
-    def train(part: list[Entrant]) -> None:
-        _train_part(part, stop, report)
-
-    # Each thread has a part of its own and waits for no other: threads inside an operation would wait at each.
-    with limited_threads(1):
-        if n_threads == 1:
-            for part in parts:
-                train(part)
-            return
-        with ThreadPoolExecutor(n_threads) as pool:
-            try:
-                for _ in pool.map(train, parts):
-                    pass
-            except BaseException:
-                stop.set()
-                raise
+    for part in cut(entrants, memory):
+        _train_part(part, report)
 
 
-def _train_part(entrants: list[Entrant], stop: threading.Event, report: Callable[[Member], None]) -> None:
+def _train_part(entrants: list[Entrant], report: Callable[[Member], None]) -> None:
     start, reason, failure = time.perf_counter(), "", None
     try:
-        trainer = StackTrainer(entrants, Sources(), lambda entrant: report(entrant.member), stop)
-        reason = trainer.why_not()
-        if not reason:
-            trainer.run()
+        with AdaptiveThreads(threads_for(entrants)) as threads:
+            trainer = StackTrainer(entrants, Sources(), threads, lambda entrant: report(entrant.member))
+            reason = trainer.why_not()
+            if not reason:
+                trainer.run()
     except Exception as error:
         reason, failure = f"its stack failed: {error}", error
     for entrant in entrants:

@@ -1,13 +1,11 @@
 """Nets trained as one stack are what each of them would be by itself."""
 
-import threading
-
 import numpy as np
 import pytest
 import torch
 from skorch.callbacks import EarlyStopping, EpochScoring, Freezer, GradientNormClipping, LRScheduler, Unfreezer
 
-from skmulti import MultiHeadRegressor, MultiOutputCNNRegressor, MultiOutputMLPRegressor, MultiOutputNetRegressor
+from skmulti import MultiHeadRegressor, MultiOutputCNNRegressor, MultiOutputNetRegressor
 from skmulti.losses import Huber
 from skmulti.training.together import Member, train_together
 from tests.training.stacked import NOTHING, assert_as_alone, mlp, rows, together
@@ -253,21 +251,6 @@ def test_a_stack_is_cut_to_the_memory_that_it_may_take():
     for ours, theirs in zip(whole, cut, strict=True):
         for one, other in zip(ours.net.module_.parameters(), theirs.net.module_.parameters(), strict=True):
             torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-5)
-
-
-def test_parts_of_a_stack_train_in_threads_of_their_own(monkeypatch):
-    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
-    seen = set()
-
-    class Seeing(MultiOutputMLPRegressor):
-        def _record_epoch(self, *args):
-            seen.add(threading.get_ident())
-            super()._record_epoch(*args)
-
-    nets = [Seeing(hidden_layer_sizes=(8,), max_epochs=2, random_state=i) for i in range(8)]
-    together(nets, [(X, Y, None, NOTHING)] * 8)
-    assert len(seen) == 2
-    assert threading.get_ident() not in seen
 
 
 def test_progress_counts_all_members():

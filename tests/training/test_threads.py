@@ -8,6 +8,7 @@ from torch import nn
 
 from skmulti import MultiOutputMLPRegressor
 from skmulti.modules import CNN, MLP
+from skmulti.training import threads
 from skmulti.training.threads import choose_threads, limited_threads, multiplications
 
 
@@ -72,3 +73,29 @@ def test_fit_uses_its_own_number_and_leaves_that_of_the_process(four_threads, n_
 def test_another_number_is_refused(n_threads):
     with pytest.raises(ValueError, match="The 'n_threads' parameter of MultiOutputMLPRegressor must be"):
         MultiOutputMLPRegressor(n_threads=n_threads).fit(np.eye(3), np.eye(3))
+
+
+def timed_steps(monkeypatch, seconds):
+    """Return the numbers of threads of 400 steps that take so many seconds, by number of threads."""
+    used, clock = [], [0.0]
+    monkeypatch.setattr(torch, "set_num_threads", used.append)
+    monkeypatch.setattr(threads.time, "perf_counter", lambda: clock[0])
+    found = []
+    with threads.AdaptiveThreads(2) as chosen:
+        for _ in range(400):
+            found.append(used[-1])
+            chosen.begin_step()
+            clock[0] += seconds[used[-1]]
+            chosen.end_step(n_members=3)
+    return found
+
+
+def test_steps_keep_two_threads_while_these_are_faster(monkeypatch):
+    found = timed_steps(monkeypatch, {1: 2.0, 2: 1.1})
+    assert found.count(1) == 4
+
+
+def test_steps_go_to_one_thread_where_two_wait_for_one_another(monkeypatch):
+    found = timed_steps(monkeypatch, {1: 2.0, 2: 50.0})
+    assert found.count(2) < 30
+    assert found[-1] == 1

@@ -7,8 +7,9 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from skorch.callbacks import EarlyStopping
+from skorch.callbacks import EarlyStopping, EpochTimer
 
+from skmulti.training.callbacks import TermLog
 from skmulti.training.epoch_losses import BatchLosses
 from skmulti.training.flat import FlatOptimizer
 from skmulti.training.interrupt import was_interrupted
@@ -91,7 +92,8 @@ class Entrant:
         self.epochs_left, self.is_over, self.improved = net.max_epochs, False, False
         self.good = Good(net.module_)
         self._stopping: list[Any] = []
-        self.is_watched = self.has_epoch = self.has_left = False
+        self._heard: list[Any] = []
+        self.is_watched = self._is_quiet = self.has_epoch = self.has_left = False
 
     def begin(self) -> None:
         """Begin training, as skorch's partial_fit does."""
@@ -101,13 +103,24 @@ class Entrant:
         # Copies of the best parameters are the stack's to make: it holds them.
         self._stopping = [cb for _, cb in net.callbacks_ if type(cb) is EarlyStopping and cb.load_best]
         self._notify("on_train_begin", X=self.X, y=self.y)
+        # What else there is by default does nothing but print.
+        self._is_quiet = not self.is_watched and not net.verbose
+        self._heard = [cb for _, cb in net.callbacks_ if not isinstance(cb, TermLog)]
         net._last_good = self.good
         for callback in self._stopping:
             callback.load_best = False
 
     def begin_epoch(self) -> None:
         """Open a row of the history."""
-        self._notify("on_epoch_begin", **self._datasets)
+        if self._is_quiet:
+            # As skorch does, without its calls of what does nothing: for a small net they take as long as its steps.
+            history = self.net.history_
+            history.append({"batches": [], "epoch": len(history) + 1})
+            for callback in self._heard:
+                if type(callback) is EpochTimer:
+                    callback.on_epoch_begin(self.net)
+        else:
+            self._notify("on_epoch_begin", **self._datasets)
         self.has_epoch = True
 
     def end_epoch(self, train: MemberLosses, valid: MemberLosses | None) -> None:
@@ -128,6 +141,11 @@ class Entrant:
     def _notify(self, event: str, **kwargs: Any) -> None:
         net = self.net
         try:
+            if self._is_quiet and event == "on_epoch_end":
+                net.on_epoch_end(net)
+                for callback in self._heard:
+                    callback.on_epoch_end(net)
+                return
             with net._streams.active() if self.is_watched else nullcontext():
                 net.notify(event, **kwargs)
         except KeyboardInterrupt:

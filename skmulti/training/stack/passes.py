@@ -174,6 +174,7 @@ class _ReLUInPlace:
 
 class _Linear(Learning):
     def __init__(self, layer: nn.Linear, prefix: str, parameters: StackedParameters) -> None:
+        self._known: dict[torch.Size, tuple[Tensor, Tensor]] = {}
         self._all = [
             part.get(prefix + name) for name in ("weight", "bias") for part in (parameters.values, parameters.gradients)
         ]
@@ -187,13 +188,22 @@ class _Linear(Learning):
 
     def forward(self, x: Tensor) -> Tensor:
         self._x = x
-        return torch.bmm(x, self._weight_t) if self._bias is None else torch.baddbmm(self._bias, x, self._weight_t)
+        out, _ = self._places(x)
+        if self._bias is None:
+            return torch.bmm(x, self._weight_t, out=out)
+        return torch.baddbmm(self._bias, x, self._weight_t, out=out)
 
     def backward(self, gradient: Tensor, *, for_input: bool = True) -> Tensor | None:
         torch.bmm(gradient.transpose(1, 2), self._x, out=self._by_weight)
         if self._by_bias is not None:
             torch.sum(gradient, 1, out=self._by_bias)
-        return torch.bmm(gradient, self._weight) if for_input else None
+        return torch.bmm(gradient, self._weight, out=self._places(self._x)[1]) if for_input else None
+
+    def _places(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return where outputs and the gradient of inputs go: the same memory for every batch of a shape."""
+        if x.shape not in self._known:
+            self._known[x.shape] = x.new_empty(*x.shape[:2], self._weight.shape[1]), torch.empty_like(x)
+        return self._known[x.shape]
 
 
 class _LayerNorm(Learning):

@@ -18,9 +18,9 @@ from skmulti.training.way import overridden, uncompiled, why_skorch
 
 _MiB = 2**20
 # A part beyond this does not stay near the processor, and gains nothing from being larger.
-_BYTES_OF_ONE_PART = 12 * _MiB
-_LEAST_MEMBERS = 8
-_LEAST_PER_THREAD = 4
+_BYTES_OF_ONE_PART = 32 * _MiB
+_LEAST_MEMBERS = 16
+_WORK_PER_THREAD = 1_000_000
 
 
 def why_alone(entrant: Entrant) -> str:
@@ -100,36 +100,28 @@ def in_order(entrants: Sequence[Entrant]) -> list[Entrant]:
 
 
 def threads_for(entrants: Sequence[Entrant]) -> int:
-    """Return in how many threads parts of a stack are trained at the same time.
-
-    Only what is ours runs beside itself: callbacks, losses and modules of others may not be made for it.
-    """
+    """Return how many threads a stack is worth: batched products share out members, and need few multiplications."""
     net = entrants[0].net
-    if any(entrant.is_watched for entrant in entrants) or shape_of(net.module_, net.input_shape_) is None:
-        return 1
-    if not all(family.is_ours for entrant in entrants for family in uncompiled(entrant.net.criterion_).families):
-        return 1
-    n_threads = torch.get_num_threads() if net.n_threads == "auto" else int(net.n_threads)
-    return max(1, min(n_threads, len(entrants) // _LEAST_PER_THREAD))
+    if net.n_threads != "auto":
+        return int(net.n_threads)
+    work = len(entrants) * entrants[0].loader.batch_size * net._work_per_row
+    return max(1, min(torch.get_num_threads(), len(entrants), work // _WORK_PER_THREAD))
 
 
-def cut(entrants: Sequence[Entrant], working_memory: float, n_threads: int) -> list[list[Entrant]]:
-    """Cut a stack into parts of about equal size that fit into memory, as many for each thread.
+def cut(entrants: Sequence[Entrant], working_memory: float) -> list[list[Entrant]]:
+    """Cut a stack into parts of about equal size that fit into memory.
 
     Parameters
     ----------
     entrants : sequence of Entrant
         The nets.
     working_memory : float
-        The memory of the parts that are trained at the same time, in MiB.
-    n_threads : int
-        How many are.
+        The memory of a part, in MiB.
     """
     n_bytes = bytes_of(entrants[0])
     near = max(_LEAST_MEMBERS, _BYTES_OF_ONE_PART // n_bytes)
-    most = max(1, min(near, int(working_memory * _MiB // (n_bytes * n_threads))))
+    most = max(1, min(near, int(working_memory * _MiB // n_bytes)))
     n_parts = -(-len(entrants) // most)
-    n_parts = min(len(entrants), -(-n_parts // n_threads) * n_threads)
     bounds = [len(entrants) * i // n_parts for i in range(n_parts + 1)]
     return [list(entrants[start:stop]) for start, stop in pairwise(bounds)]
 

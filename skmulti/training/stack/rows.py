@@ -8,10 +8,14 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from skmulti.scaling import TargetScaler
 from skmulti.training.device_rows import DeviceRows
 from skmulti.training.loader import TensorLoader, whole_of
+
+# Rows of several sources that are copied into one.
+_BYTES_TO_JOIN = 2**26
 
 
 @dataclass(frozen=True)
@@ -36,21 +40,54 @@ class StackedBatch:
     sizes: tuple[int, ...]
 
 
+@dataclass(frozen=True)
+class Source:
+    """Rows in the units of a network.
+
+    Attributes
+    ----------
+    rows : DeviceRows
+        The rows.
+    start : int
+        Where they begin among the rows of all sources that were joined.
+    """
+
+    rows: DeviceRows
+    start: int = 0
+
+
 class Sources:
     """The rows of datasets in the units of the networks, one copy for all members that share them."""
 
     def __init__(self) -> None:
-        self._rows: dict[Any, tuple[Any, DeviceRows]] = {}
+        self._rows: dict[Any, tuple[Any, Source]] = {}
 
-    def of(self, loader: TensorLoader, scaler: TargetScaler) -> DeviceRows:
+    def add(self, loaders: Sequence[tuple[TensorLoader, TargetScaler]]) -> None:
+        """Make room for the rows of loaders' whole datasets: together where they are few, to gather them at once."""
+        wholes = {_key(loader, scaler): (whole_of(loader.dataset), scaler) for loader, scaler in loaders}
+        wholes = {key: kept for key, kept in wholes.items() if key not in self._rows}
+        found = {
+            key: (kept, Source(DeviceRows(*kept, torch.device("cpu"))))
+            # What it was made from is kept as well, so that nothing else takes its place and its number.
+            for key, kept in wholes.items()
+        }
+        sources = [source.rows for _, source in found.values()]
+        if len(sources) > 1 and sum(rows.n_bytes for rows in sources) <= _BYTES_TO_JOIN:
+            joint, start = DeviceRows.joined(sources), 0
+            for key, (kept, source) in found.items():
+                found[key] = (kept, Source(joint, start))
+                start += len(source.rows)
+        self._rows.update(found)
+
+    def of(self, loader: TensorLoader, scaler: TargetScaler) -> Source:
         """Return the rows of a loader's whole dataset."""
-        whole = whole_of(loader.dataset)
-        X = whole.X if not isinstance(whole.X, dict) else whole.X["X"]
-        key = (id(X), id(whole.y), id(scaler), isinstance(whole.X, dict))
-        if key not in self._rows:
-            # The dataset is kept as well, so that no other takes its place and its number.
-            self._rows[key] = ((whole, scaler), DeviceRows(whole, scaler, torch.device("cpu")))
-        return self._rows[key][1]
+        return self._rows[_key(loader, scaler)][1]
+
+
+def _key(loader: TensorLoader, scaler: TargetScaler) -> Any:
+    whole = whole_of(loader.dataset)
+    X = whole.X["X"] if isinstance(whole.X, dict) else whole.X
+    return id(X), id(whole.y), id(scaler), isinstance(whole.X, dict)
 
 
 class StackedRows:
@@ -60,7 +97,7 @@ class StackedRows:
     ----------
     loaders : sequence of TensorLoader
         Those of the members, in the order of falling numbers of batches; their batch sizes are equal.
-    sources : sequence of DeviceRows
+    sources : sequence of Source
         The rows of each loader's whole dataset.
     batch_size : int, default=None
         The rows of a batch; None takes that of the loaders.
@@ -71,7 +108,7 @@ class StackedRows:
     def __init__(
         self,
         loaders: Sequence[TensorLoader],
-        sources: Sequence[DeviceRows],
+        sources: Sequence[Source],
         batch_size: int | None = None,
         *,
         keeps_all: bool = False,
@@ -81,10 +118,11 @@ class StackedRows:
         self._n_rows = [loader.n_rows for loader in loaders]
         self._runs: list[tuple[int, int, DeviceRows]] = []
         for k, source in enumerate(sources):
-            if self._runs and self._runs[-1][2] is source:
-                self._runs[-1] = (self._runs[-1][0], k + 1, source)
+            if self._runs and self._runs[-1][2] is source.rows:
+                self._runs[-1] = (self._runs[-1][0], k + 1, source.rows)
             else:
-                self._runs.append((k, k + 1, source))
+                self._runs.append((k, k + 1, source.rows))
+        self._starts = torch.tensor([source.start for source in sources]).unsqueeze(1)
         self._keeps_all = keeps_all
         self._kinds = [self._sizes(start) for start in range(0, max(self._n_rows), self._batch_size)]
 
@@ -99,15 +137,16 @@ class StackedRows:
 
     def batches(self) -> Iterator[StackedBatch]:
         """Go through the batches of an epoch, in a new order if the loaders shuffle."""
-        orders = torch.zeros(len(self._loaders), max(self._n_rows), dtype=torch.int64)
-        for k, loader in enumerate(self._loaders):
-            own, n_rows = loader.order(), self._n_rows[k]
-            orders[k, :n_rows] = torch.arange(n_rows) if own is None else own[:n_rows]
-            # Padding is a row of the member's own: what is finite for others may not be finite for it.
-            orders[k, n_rows:] = orders[k, 0]
+        # Padding is a row of the member's own: what is finite for others may not be finite for it.
+        orders = pad_sequence([self._order(k) for k in range(len(self._loaders))], batch_first=True, padding_value=-1)
+        orders = torch.where(orders < 0, orders[:, :1], orders) + self._starts
         for i, sizes in enumerate(self._kinds):
             start, width = i * self._batch_size, max(sizes)
             yield self._gathered(orders[: len(sizes), start : start + width], sizes)
+
+    def _order(self, k: int) -> Tensor:
+        order, n_rows = self._loaders[k].order(), self._n_rows[k]
+        return torch.arange(n_rows, dtype=torch.int32) if order is None else order[:n_rows]
 
     def _gathered(self, picks: Tensor, sizes: tuple[int, ...]) -> StackedBatch:
         n_members, width = picks.shape

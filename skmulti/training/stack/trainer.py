@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -18,6 +17,7 @@ from skmulti.training.stack.optimizer import StackedOptimizer
 from skmulti.training.stack.parameters import StackedParameters
 from skmulti.training.stack.passes import StackedPasses, shape_of
 from skmulti.training.stack.rows import Sources, StackedRows
+from skmulti.training.threads import AdaptiveThreads
 from skmulti.training.way import TrainingLoop, uncompiled
 
 # Rows of each member that are validated at once: they stay near the processor.
@@ -33,25 +33,25 @@ class StackTrainer:
         The nets, in the order of falling numbers of batches; see `skmulti.training.stack.plan`.
     sources : Sources
         Their rows.
+    threads : AdaptiveThreads
+        Chooses the number of threads of each step.
     on_leave : callable
         Called with each entrant as it leaves.
-    stop : threading.Event
-        Set when the training is to end, as by Ctrl-C.
     """
 
     def __init__(
         self,
         entrants: Sequence[Entrant],
         sources: Sources,
+        threads: AdaptiveThreads,
         on_leave: Callable[[Entrant], None],
-        stop: threading.Event,
     ) -> None:
-        self._stop = stop
+        self._threads = threads
         self._entrants, self._sources, self._on_leave = list(entrants), sources, on_leave
         modules = [entrant.net.module_ for entrant in entrants]
         self._parameters = StackedParameters(modules)
         self._best: dict[Entrant, list[Tensor]] = {}
-        self._marks = {entrant: entrant.mark() for entrant in entrants}
+        self._marks = {entrant: entrant.mark() for entrant in entrants if entrant.is_watched}
         self._generators = [entrant.net._streams.generator() for entrant in entrants]
         self._optimizer = StackedOptimizer(
             [entrant.net.optimizer_ for entrant in entrants],
@@ -59,6 +59,8 @@ class StackTrainer:
             self._parameters,
             [len(entrant.loader) for entrant in entrants],
         )
+        for loaders in ([e.loader for e in entrants], [e.valid for e in entrants if e.valid is not None]):
+            sources.add([(own, e.net.target_scaler_) for own, e in zip(loaders, entrants, strict=False)])
         self._bind()
 
     def why_not(self) -> str:
@@ -66,9 +68,9 @@ class StackTrainer:
         if not isinstance(self._network, FunctionalNetwork):
             return ""
         first = self._entrants[0]
-        source = self._sources.of(first.loader, first.net.target_scaler_)
+        rows = self._sources.of(first.loader, first.net.target_scaler_).rows
         # Batch normalisation wants two rows at least.
-        return self._network.why_not(source.gather(torch.zeros(2, dtype=torch.int64))[0])
+        return self._network.why_not(rows.gather(torch.zeros(2, dtype=torch.int64))[0])
 
     def run(self) -> None:
         """Train until nobody is left."""
@@ -144,14 +146,14 @@ class StackTrainer:
     def _train(self) -> list[MemberLosses]:
         sums, seen = self._room(self._rows.n_batches)
         for i, batch in enumerate(self._rows.batches()):
-            if self._stop.is_set():
-                raise KeyboardInterrupt
+            self._threads.begin_step()
             n_members = len(batch.sizes)
             self._network.narrow(n_members)
             raw = self._network.forward(batch.X, batch.sizes)
             gradient, sums[i, :n_members], seen[i, :n_members] = self._losses.gradient(raw, batch)
             self._network.backward(gradient)
             self._optimizer.step(n_members)
+            self._threads.end_step(n_members)
         return self._losses_of(sums, seen)
 
     @torch.no_grad()

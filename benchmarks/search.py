@@ -48,6 +48,7 @@ class WeightedLoss(nn.Module):
         self.w0, self.w1, self.w2 = w0, w1, w2
 
     def forward(self, predicted, true):
+        """Return the total."""
         first = (predicted[:, 0] - true[:, 0]).square().mean()
         second = (predicted[:, 1] - true[:, 1]).abs().mean()
         third = (predicted[:, 2] - true[:, 2]).square().mean()
@@ -62,6 +63,7 @@ class Net(nn.Module):
         self.layers = nn.Sequential(nn.Linear(20, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 3))
 
     def forward(self, X):
+        """Return the predictions."""
         return self.layers(X)
 
 
@@ -133,7 +135,7 @@ def ensemble(rounds):
     for name, (hidden, bar) in ENSEMBLES.items():
 
         def run(n_members, hidden=hidden):
-            settings = {"batch_size": 128, "max_epochs": 5, "random_state": 0}
+            settings = {"batch_size": 128, "max_epochs": 10, "random_state": 0}
             return lambda: MultiOutputMLPRegressor(hidden, n_members=n_members, **settings).fit(X, y)
 
         seconds, last = run_in_turn({"ours": run(16), "one net": run(1)}, rounds)
@@ -146,7 +148,7 @@ def ensemble(rounds):
 
 
 def same(rounds):
-    """Compare a search on the real measurements with GridSearchCV over the same estimator, and 20 steps with 20 steps."""
+    """Compare a search on the real measurements with GridSearchCV over the same estimator, and its steps with steps."""
     X, y = load_breast_cancer_measurements(return_X_y=True, as_frame=True)
     net = MultiOutputMLPRegressor(max_epochs=30, random_state=0)
     given = weightings(16, list(y)[:5])
@@ -185,7 +187,7 @@ def _twenty_steps(X, y):
     for member in joint.members_:
         alone = MultiOutputMLPRegressor(random_state=member.random_state, **settings).fit(X, y)
         pairs = zip(member.module_.parameters(), alone.module_.parameters(), strict=True)
-        apart = max(apart, *(float((ours - theirs).abs().max()) for ours, theirs in pairs))
+        apart = max(apart, *((ours - theirs).abs().max().item() for ours, theirs in pairs))
     return apart
 
 

@@ -3,8 +3,8 @@ The trade-off between two columns: 64 weightings in one search
 ==============================================================
 
 One network predicts ten measurements, and what it learns for one column it can't spend on another. How much is to be
-had for "worst symmetry" if "worst area" may get worse? The answer is a search over the loss weights: 64 weightings, each
-on five folds, are 320 networks of the same shape. ``BatchedGridSearchCV`` trains them side by side, as one stack.
+had for "worst symmetry" if "worst area" may get worse? The answer is a search over the loss weights: 64 weightings,
+each on five folds, are 320 networks of the same shape. ``BatchedGridSearchCV`` trains them side by side, as one stack.
 """
 
 # %%

@@ -43,8 +43,8 @@ class StackedLosses:
         self.takes_any_batch = all(criterion.takes_any_batch for _, _, criterion in self._runs)
         self._shares: dict[tuple[int, ...], tuple[Tensor, Tensor, Tensor]] = {}
 
-    def gradient(self, raw: Tensor, batch: StackedBatch) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the gradient of each member's total by its raw outputs, and what `measure` returns.
+    def gradient(self, raw: Tensor, batch: StackedBatch) -> Tensor:
+        """Return the gradient of each member's total by its raw outputs.
 
         Parameters
         ----------
@@ -57,18 +57,13 @@ class StackedLosses:
             return self._by_autograd(raw, batch)
         weighted = self._row_weights(batch)
         if weighted is None:
-            share, _, _ = self._share(batch.sizes, raw)
-            gradient = self._row_gradients(raw, batch.y).mul_(share)
-        else:
-            weight, y = weighted
-            seen = weight.sum(1, keepdim=True)
-            share = self._weights[: len(raw)].unsqueeze(1) * weight / torch.where(seen > 0, seen, 1)
-            gradient = self._row_gradients(raw, y).mul_(share[..., self._term_of_raw])
-        return gradient, *self.measure(raw, batch, weighted)
+            return self._of_rows("row_gradients", raw, batch.y).mul_(self._share(batch.sizes, raw)[0])
+        weight, y = weighted
+        seen = weight.sum(1, keepdim=True)
+        share = self._weights[: len(raw)].unsqueeze(1) * weight / torch.where(seen > 0, seen, 1)
+        return self._of_rows("row_gradients", raw, y).mul_(share[..., self._term_of_raw])
 
-    def measure(
-        self, raw: Tensor, batch: StackedBatch, weighted: tuple[Tensor, Tensor] | None = None
-    ) -> tuple[Tensor, Tensor]:
+    def measure(self, raw: Tensor, batch: StackedBatch) -> tuple[Tensor, Tensor]:
         """Return the sum of each term's losses over a member's rows, and the weight of the rows that it saw.
 
         Returns
@@ -81,13 +76,25 @@ class StackedLosses:
         if not self.takes_any_batch:
             found = [self._measured(k, raw[k, :size], batch, size) for k, size in enumerate(batch.sizes)]
             return torch.stack([terms * seen for terms, seen in found]), torch.stack([seen for _, seen in found])
-        weighted = self._row_weights(batch) if weighted is None else weighted
+        weighted = self._row_weights(batch)
         if weighted is None:
             _, real, n_rows = self._share(batch.sizes, raw)
             # As a product, since torch sums over an axis in the middle many times as slowly.
-            return torch.bmm(real, self._row_losses(raw, batch.y)).squeeze(1), n_rows
+            return torch.bmm(real, self._of_rows("row_losses", raw, batch.y)).squeeze(1), n_rows
         weight, y = weighted
-        return (self._row_losses(raw, y) * weight).sum(1), weight.sum(1)
+        return (self._of_rows("row_losses", raw, y) * weight).sum(1), weight.sum(1)
+
+    def can_wait(self, batch: StackedBatch) -> bool:
+        """Return whether a batch may be measured with others of its kind, by `sums_of_batches`."""
+        plain = self.takes_any_batch and batch.weight is None and self._criteria[0].fill is None
+        return plain and min(batch.sizes) == max(batch.sizes)
+
+    def sums_of_batches(self, raw: Tensor, y: Tensor, size: int) -> Tensor:
+        """Return the sums of each term's losses over each batch of `size` rows, (n_batches, n_members, n_terms)."""
+        values = self._of_rows("row_losses", raw, y)
+        parts = values.reshape(-1, size, self.n_terms)
+        sums = torch.bmm(values.new_ones(1, 1, size).expand(len(parts), 1, size), parts)
+        return sums.view(len(raw), -1, self.n_terms).transpose(0, 1)
 
     def _share(self, sizes: tuple[int, ...], raw: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return what a row's loss counts in the total by raw output, which rows are real, and their number."""
@@ -115,38 +122,30 @@ class StackedLosses:
             targets.append(criterion.filled(y).unflatten(0, (stop - start, width)))
         return torch.cat(weights) * real.unsqueeze(2), torch.cat(targets)
 
-    def _row_gradients(self, raw: Tensor, y: Tensor) -> Tensor:
+    def _of_rows(self, what: str, raw: Tensor, y: Tensor) -> Tensor:
+        """Return what a criterion's method says of each row, for all members."""
         n_members, width, _ = raw.shape
         parts = [
-            criterion.row_gradients(raw[start:stop].flatten(0, 1), y[start:stop].flatten(0, 1))
+            getattr(criterion, what)(raw[start:stop].flatten(0, 1), y[start:stop].flatten(0, 1))
             for start, stop, criterion in self._parts(n_members)
         ]
-        return (parts[0] if len(parts) == 1 else torch.cat(parts)).unflatten(0, (n_members, width))
-
-    def _row_losses(self, raw: Tensor, y: Tensor) -> Tensor:
-        n_members, width, _ = raw.shape
-        parts = [
-            criterion.row_losses(raw[start:stop].flatten(0, 1), y[start:stop].flatten(0, 1))
-            for start, stop, criterion in self._parts(n_members)
-        ]
-        return (parts[0] if len(parts) == 1 else torch.cat(parts)).unflatten(0, (n_members, width))
+        joined: Tensor = parts[0] if len(parts) == 1 else torch.cat(parts)
+        return joined.unflatten(0, (n_members, width))
 
     def _parts(self, n_members: int) -> list[tuple[int, int, MixedLoss]]:
         if n_members == len(self._criteria):
             return self._runs
         return [(start, min(stop, n_members), c) for start, stop, c in self._runs if start < n_members]
 
-    def _by_autograd(self, raw: Tensor, batch: StackedBatch) -> tuple[Tensor, Tensor, Tensor]:
+    def _by_autograd(self, raw: Tensor, batch: StackedBatch) -> Tensor:
         """Ask each criterion for itself: a loss of a batch as a whole sees only the rows of its own member."""
-        gradient, sums, seen = torch.zeros_like(raw), [], []
+        gradient = torch.zeros_like(raw)
         for k, size in enumerate(batch.sizes):
             with torch.enable_grad():
                 leaf = raw[k, :size].detach().requires_grad_()
-                terms, weight = self._measured(k, leaf, batch, size)
+                terms, _ = self._measured(k, leaf, batch, size)
                 (gradient[k, :size],) = torch.autograd.grad(self._criteria[k].total(terms), leaf)
-            sums.append(terms.detach() * weight)
-            seen.append(weight)
-        return gradient, torch.stack(sums), torch.stack(seen)
+        return gradient
 
     def _measured(self, k: int, raw: Tensor, batch: StackedBatch, size: int) -> tuple[Tensor, Tensor]:
         weight = None if batch.weight is None else batch.weight[k, :size]

@@ -127,7 +127,8 @@ class _Run:
                 gradients = [parameters.gradients[name][start:stop] for name in names]
                 own = [_stacked([states[k][name] for k in range(start, stop)]) for name in names]
                 kind = _PARTS.get(vector_class(owner, group), _Part)
-                self._parts.append(kind(owner, group, list(names), values, gradients, own))
+                is_whole = stop - start == len(states) and list(names) == list(parameters.values)
+                self._parts.append(kind(owner, group, list(names), values, gradients, own, parameters, is_whole))
 
     def step(self) -> None:
         for part in self._parts:
@@ -150,9 +151,13 @@ class _Part:
         values: list[Tensor],
         gradients: list[Tensor],
         states: list[State],
+        parameters: StackedParameters,
+        is_whole: bool,
     ) -> None:
         self._owner, self._group, self._names = owner, group, names
         self._values, self._gradients, self._states = values, gradients, states
+        # All parameters of all members are one vector.
+        self._whole = parameters if is_whole and parameters.flat is not None else None
         self._prepare()
 
     def _prepare(self) -> None:
@@ -182,20 +187,35 @@ class _AdamPart(_Part):
         kernel, options = adam_kernel(self._owner, self._group)
         self._count = torch.as_tensor(self._states[0].get("step", 0.0)).to(torch.float32, copy=True)
         keys = ["exp_avg", "exp_avg_sq", *(["max_exp_avg_sq"] if options["amsgrad"] else [])]
-        for value, state in zip(self._values, self._states, strict=True):
-            state["step"] = self._count
-            for key in keys:
-                state.setdefault(key, torch.zeros_like(value))
-        moments = [[state[key] for state in self._states] for key in keys]
+        values, gradients = self._values, self._gradients
+        moments = [
+            [state.get(key, torch.zeros_like(v)) for v, state in zip(values, self._states, strict=True)] for key in keys
+        ]
+        self._keep(keys, moments)
+        if self._whole is not None:
+            assert self._whole.flat is not None
+            assert self._whole.flat_gradient is not None
+            values, gradients, flat = [self._whole.flat], [self._whole.flat_gradient], []
+            for i, own in enumerate(moments):
+                flat.append([torch.zeros_like(self._whole.flat)])
+                parts = list(self._whole.parts(flat[i][0], self._whole.values).values())
+                torch._foreach_copy_(parts, own)
+                moments[i] = parts
+            self._keep(keys, moments)
+            moments = flat
         most = moments[2] if options["amsgrad"] else []
-        counts = [self._count] * len(self._values)
-        one = torch.ones_like(self._count)
+        counts, one = [self._count] * len(values), torch.ones_like(self._count)
 
         def step() -> None:
             self._count.add_(one)
-            kernel(self._values, self._gradients, moments[0], moments[1], most, counts, **options)
+            kernel(values, gradients, moments[0], moments[1], most, counts, **options)
 
         self._step = step
+
+    def _keep(self, keys: Sequence[str], moments: Sequence[Sequence[Tensor]]) -> None:
+        self._states = [
+            {"step": self._count, **dict(zip(keys, own, strict=True))} for own in zip(*moments, strict=True)
+        ]
 
     def states(self) -> list[tuple[str, State]]:
         # Before its first step an optimizer remembers nothing.

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
 
 import torch
 from torch import Tensor, nn
+
+# Each parameter begins at a multiple of so many numbers, as memory of its own would.
+_ALIGNMENT = 16
 
 
 class StackedParameters:
@@ -22,6 +26,8 @@ class StackedParameters:
         The parameters, and where their gradients are to be written.
     buffers : dict of str to Tensor of shape (n_members, ...)
         The buffers.
+    flat, flat_gradient : Tensor of shape (n_numbers,), or None
+        The memory of all values and of all gradients, where they are of one kind.
 
     Examples
     --------
@@ -32,15 +38,42 @@ class StackedParameters:
     {'weight': (2, 1, 2), 'bias': (2, 1)}
     """
 
+    values: dict[str, Tensor]
+    gradients: dict[str, Tensor]
+    flat: Tensor | None
+    flat_gradient: Tensor | None
+
     def __init__(self, modules: Sequence[nn.Module]) -> None:
         self._modules = list(modules)
         names = [name for name, _ in modules[0].named_parameters()], [name for name, _ in modules[0].named_buffers()]
         parameters = zip(*([p.detach() for p in module.parameters()] for module in modules), strict=True)
         buffers = zip(*(module.buffers() for module in modules), strict=True)
-        self.values = {name: torch.stack(own) for name, own in zip(names[0], parameters, strict=True)}
-        self.gradients = {name: torch.zeros_like(value) for name, value in self.values.items()}
+        self._lay_out({name: torch.stack(own) for name, own in zip(names[0], parameters, strict=True)})
         self.buffers = {name: torch.stack(own) for name, own in zip(names[1], buffers, strict=True)}
         self._good = self.copies()
+
+    def _lay_out(self, values: dict[str, Tensor]) -> None:
+        """Put values of one kind of number one behind the other, so that an optimizer may step on all at once."""
+        self.flat, self.flat_gradient = None, None
+        if len({value.dtype for value in values.values()}) > 1:
+            self.values = values
+            self.gradients = {name: torch.zeros_like(value) for name, value in values.items()}
+            return
+        starts = [0, *accumulate(-(-value.numel() // _ALIGNMENT) * _ALIGNMENT for value in values.values())]
+        self.flat = next(iter(values.values())).new_zeros(starts[-1])
+        self.flat_gradient = torch.zeros_like(self.flat)
+        self.values, self.gradients = self.parts(self.flat, values), self.parts(self.flat_gradient, values)
+        for name, value in values.items():
+            self.values[name].copy_(value)
+
+    @staticmethod
+    def parts(flat: Tensor, like: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return the parts of a vector that values take which lie one behind the other."""
+        starts = [0, *accumulate(-(-value.numel() // _ALIGNMENT) * _ALIGNMENT for value in like.values())]
+        return {
+            name: flat[start : start + value.numel()].view(value.shape)
+            for start, (name, value) in zip(starts, like.items(), strict=False)
+        }
 
     def numbers(self) -> list[Tensor]:
         """Return all values and buffers."""
@@ -90,7 +123,6 @@ class StackedParameters:
         """Go on with some members."""
         which = torch.tensor(members)
         self._modules = [self._modules[k] for k in members]
-        self.values = {name: value[which] for name, value in self.values.items()}
-        self.gradients = {name: torch.zeros_like(value) for name, value in self.values.items()}
+        self._lay_out({name: value[which] for name, value in self.values.items()})
         self.buffers = {name: value[which] for name, value in self.buffers.items()}
         self._good = [value[which] for value in self._good]

@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from skmulti.training.epoch_losses import BatchLosses
 from skmulti.training.stack.entrant import Entrant, MemberLosses
 from skmulti.training.stack.functional import FunctionalNetwork
 from skmulti.training.stack.losses import StackedLosses
@@ -17,6 +16,7 @@ from skmulti.training.stack.optimizer import StackedOptimizer
 from skmulti.training.stack.parameters import StackedParameters
 from skmulti.training.stack.passes import StackedPasses, shape_of
 from skmulti.training.stack.rows import Sources, StackedRows
+from skmulti.training.stack.tally import Tally
 from skmulti.training.threads import AdaptiveThreads
 from skmulti.training.way import TrainingLoop, uncompiled
 
@@ -144,38 +144,26 @@ class StackTrainer:
 
     @torch.no_grad()
     def _train(self) -> list[MemberLosses]:
-        sums, seen = self._room(self._rows.n_batches)
-        for i, batch in enumerate(self._rows.batches()):
-            self._threads.begin_step()
+        tally = Tally(self._losses, len(self._entrants))
+        for batch in self._rows.batches():
             n_members = len(batch.sizes)
+            self._threads.begin_step()
             self._network.narrow(n_members)
             raw = self._network.forward(batch.X, batch.sizes)
-            gradient, sums[i, :n_members], seen[i, :n_members] = self._losses.gradient(raw, batch)
-            self._network.backward(gradient)
+            self._network.backward(self._losses.gradient(raw, batch))
             self._optimizer.step(n_members)
+            tally.add(raw, batch)
             self._threads.end_step(n_members)
-        return self._losses_of(sums, seen)
+        return tally.of_members()
 
     @torch.no_grad()
     def _validate(self) -> list[MemberLosses]:
         assert self._valid is not None
-        sums, seen = self._room(self._valid.n_batches)
+        tally = Tally(self._losses, len(self._entrants))
         self._network.narrow(len(self._entrants))
-        for i, batch in enumerate(self._valid.batches()):
-            sums[i], seen[i] = self._losses.measure(self._network.evaluate(batch.X), batch)
-        return self._losses_of(sums, seen)
-
-    def _room(self, n_batches: int) -> tuple[Tensor, Tensor]:
-        sums = torch.zeros(n_batches, len(self._entrants), self._losses.n_terms)
-        return sums, torch.zeros_like(sums)
-
-    def _losses_of(self, sums: Tensor, seen: Tensor) -> list[MemberLosses]:
-        weight = seen.sum(0, dtype=torch.float64)
-        means = torch.where(weight > 0, sums.sum(0, dtype=torch.float64) / weight, 0.0).tolist()
-        return [
-            MemberLosses(own, lambda k=k: _per_batch(sums[:, k], seen[:, k]))  # type: ignore[misc]
-            for k, own in enumerate(means)
-        ]
+        for batch in self._valid.batches():
+            tally.add(self._network.evaluate(batch.X), batch)
+        return tally.of_members()
 
     def _keep_best(self, k: int, entrant: Entrant) -> None:
         values = [value[k] for value in self._parameters.numbers()]
@@ -222,12 +210,6 @@ class StackTrainer:
 
 def _is_finite(losses: MemberLosses | None) -> bool:
     return losses is None or all(map(math.isfinite, losses.of_terms))
-
-
-def _per_batch(sums: Tensor, seen: Tensor) -> BatchLosses:
-    # A member that has fewer batches than others has seen nothing in the last ones.
-    present = seen.sum(1) > 0
-    return BatchLosses(sums[present] / seen[present].clamp_min(torch.finfo(seen.dtype).tiny), seen[present])
 
 
 def _tell_schedule(optimizer: Any) -> None:

@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check $(if $(CONSTRAINTS),-c $(CONSTRAINTS))
 EXAMPLES := $(filter-out examples/demo.py,$(sort $(wildcard examples/*.py)))
 
-.PHONY: help demo test lint format examples docs claims bench clean
+.PHONY: help demo test lint format examples docs claims bench bench-search clean
 
 help:
 	@echo "make demo      run the main job: scores per column, output/demo.png"
@@ -22,6 +22,7 @@ help:
 	@echo "make docs      write docs/losses.md from the docstrings"
 	@echo "make claims    measure what the package claims: giou, rotation, coverage, speed and more"
 	@echo "make bench     time fit and predict, and measure memory, beside others; some five minutes"
+	@echo "make bench-search  time searches and ensembles beside others; some five minutes"
 	@echo "make clean     remove the environment and everything made"
 
 demo: $(VENV)/.installed-examples
@@ -47,6 +48,9 @@ bench: $(VENV)/.installed-examples
 	$(BIN)/python benchmarks/fit.py
 	$(BIN)/python benchmarks/predict.py
 	$(BIN)/python benchmarks/memory.py --rounds 1
+
+bench-search: $(VENV)/.installed-examples
+	$(BIN)/python benchmarks/search.py
 
 lint: $(VENV)/.installed-lint
 	$(BIN)/ruff check .

@@ -137,7 +137,7 @@ class BuildingNet(ReadingNet):
         if self.get_params_for("criterion"):
             raise ValueError("The criterion has no parameters of its own. Give 'loss' and 'loss_weights' instead.")
         self.criterion_ = MixedLoss(self.terms_, fill=self._fill if self._some_missing else None)
-        self._reader = MixedLoss(self.terms_, fill=self._fill)
+        self._reader = self.criterion_.with_fill(self._fill)
         return self
 
     def _sizes(self) -> dict[str, Any]:

@@ -549,6 +549,7 @@ def test_a_member_that_diverges_is_named(training_loop):
     assert np.isfinite(net.predict(X)).all()
 
 
+@pytest.mark.usefixtures("ctrl_c_is_heard")
 @pytest.mark.parametrize("training_loop", ["auto", "skorch"])
 def test_ctrl_c_keeps_an_ensemble_whose_members_have_all_learned(seen, training_loop):
     net = make_net(callbacks=[Seen(stop_after=2)], max_epochs=30, training_loop=training_loop)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -156,6 +157,13 @@ class MixedLoss(nn.Module):
             present = self._present(y)
             weight = present.to(y.dtype) if weight is None else weight * present
         return y, torch.ones_like(y[:, :1]) if weight is None else weight
+
+    def with_fill(self, fill: Sequence[float]) -> MixedLoss:
+        """Return the same sum for targets that may be missing."""
+        twin = copy.copy(self)
+        twin._buffers = dict(self._buffers)
+        twin.fill = torch.as_tensor(fill, dtype=torch.get_default_dtype())
+        return twin
 
     def filled(self, y: Tensor) -> Tensor:
         """Return targets with valid ones in place of those that are missing."""

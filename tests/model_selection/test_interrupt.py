@@ -12,6 +12,8 @@ import pytest
 
 from skmulti.training.interrupt import ctrl_c, was_interrupted
 
+pytestmark = pytest.mark.usefixtures("ctrl_c_is_heard")
+
 # What a machine with other work may need for what takes a tenth of it.
 SECONDS = 3.0
 

@@ -1,0 +1,109 @@
+"""What a net refuses: parameters, rows and targets that can't be what they are given for."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.utils._param_validation import validate_parameter_constraints
+from sklearn.utils.validation import check_consistent_length
+
+from skmulti._validation import Targets, check_inputs, check_sample_weight, check_targets, has_nan
+from skmulti.reading import ReadingNet
+from skmulti.training import Rows
+
+
+class CheckingNet(ReadingNet):
+    """The checks of what a net is given, before anything of it is changed."""
+
+    _parameter_constraints: dict[str, Any] = {}
+    # Prefixes of parameters that belong to the estimator, not to one of skorch's components.
+    _own_prefixes = ("loss", "loss_weights")
+
+    def _refuse_holdout(self, holdout: Rows | None) -> None:
+        """Let each loss refuse validation targets, as it does training targets."""
+        if holdout is None:
+            return
+        for term in self.terms_:
+            columns = list(term.columns)
+            held_out = holdout.y[:, columns].astype(np.float64)
+            held_out = held_out[~np.isnan(held_out).any(axis=1)]
+            if len(held_out):
+                # Called for what it refuses: the loss has learned from the training rows already.
+                term.loss.fitted_to(held_out, tuple(f"{self.target_names_[i]} of y_val" for i in columns))
+
+    def _refuse_empty_columns(self, targets: Targets) -> None:
+        if not has_nan(targets.values):
+            return
+        empty = [name for name, none in zip(targets.names, np.isnan(targets.values).all(axis=0), strict=True) if none]
+        if empty:
+            raise ValueError(f"y must have a value in each column. Got none in {', '.join(map(repr, empty))}.")
+
+    def _check_targets(self, y: Any, *, parameter: str, missing: bool, keep_float32: bool = False) -> Targets:
+        targets = check_targets(y, parameter=parameter, missing=missing, keep_float32=keep_float32)
+        names = tuple(self.target_names_)
+        if len(targets.names) != len(names) or (_named(y) and _was_named(names) and targets.names != names):
+            raise ValueError(
+                f"{parameter} must have the columns of y in fit: {', '.join(map(repr, names))}. "
+                f"Got {', '.join(map(repr, targets.names))}."
+            )
+        return targets
+
+    def _check_rows(self, X: Any, y: Any, sample_weight: Any, suffix: str = "") -> Rows:
+        """Check rows against those of the first fit; the suffix belongs to the names of the arguments."""
+        missing = self.missing_targets == "mask"
+        targets = self._check_targets(y, parameter=f"y{suffix}", missing=missing, keep_float32=True)
+        inputs = check_inputs(self, X, reset=False, parameter=f"X{suffix}")
+        check_consistent_length(inputs, targets.values)
+        names = tuple(self.target_names_)
+        weights = check_sample_weight(sample_weight, len(inputs), names, parameter=f"sample_weight{suffix}")
+        return Rows(inputs, targets.values, weights).that_count()
+
+    def _check_holdout(self, X_val: Any, y_val: Any, sample_weight_val: Any) -> Rows | None:
+        if (X_val is None) != (y_val is None):
+            missing = "X_val" if X_val is None else "y_val"
+            raise ValueError(f"X_val and y_val must be given together. Got no {missing}.")
+        return None if X_val is None else self._check_rows(X_val, y_val, sample_weight_val, "_val")
+
+    def _check_parameters(self) -> None:
+        self.check_training_readiness()
+        validate_parameter_constraints(
+            self._parameter_constraints, self.get_params(deep=False), caller_name=type(self).__name__
+        )
+        for name in self._params_to_validate:
+            prefix, _, rest = name.partition("__")
+            near = difflib.get_close_matches(prefix, self._own_prefixes, n=1)
+            if near and prefix not in self.prefixes_:
+                raise ValueError(
+                    f"The {name!r} parameter bears a prefix that is none of {', '.join(self._own_prefixes)}, module, "
+                    f"optimizer, ... Did you mean '{near[0]}__{rest}'?"
+                )
+        for item in self.callbacks if isinstance(self.callbacks, list) else ():
+            callback = item[1] if isinstance(item, (tuple, list)) and len(item) == 2 else item
+            if callback is not None and not hasattr(callback, "on_epoch_end"):
+                raise ValueError(
+                    "The 'callbacks' parameter must hold skorch callbacks, or pairs of a name and a callback. "
+                    f"Got {callback!r} instead."
+                )
+        try:
+            device = torch.device("cpu" if self.device is None else self.device)
+        except (RuntimeError, TypeError) as error:
+            raise ValueError(
+                "The 'device' parameter must be a device of torch, such as 'cpu' or 'cuda'. "
+                f"Got {self.device!r} instead."
+            ) from error
+        if device.type == "cuda" and not torch.cuda.is_available():
+            raise ValueError(
+                f"The 'device' parameter must be a device that torch can use. Got {self.device!r}, but there is no "
+                "GPU, or this build of torch has no CUDA."
+            )
+
+
+def _named(y: Any) -> bool:
+    return hasattr(y, "columns") or isinstance(getattr(y, "name", None), str)
+
+
+def _was_named(names: tuple[str, ...]) -> bool:
+    return names != tuple(f"y{i}" for i in range(len(names)))

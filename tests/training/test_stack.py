@@ -297,3 +297,43 @@ def test_an_ensemble_whose_member_diverges_has_its_error_and_others_go_on():
     good, bad = together(nets, [(X, Y, None, NOTHING)] * 2)
     assert good.error is None
     assert str(bad.error).startswith("Member 1 of 2: Training diverged")
+
+
+class Hooked(Leaky):
+    def __init__(self, input_shape, n_outputs):
+        super().__init__(input_shape, n_outputs)
+        self.register_forward_hook(lambda module, inputs, output: output)
+
+
+class Shared(Leaky):
+    def __init__(self, input_shape, n_outputs):
+        super().__init__(input_shape, n_outputs)
+        self.twin = torch.nn.Linear(6, n_outputs)
+        self.twin.weight = self.last.weight
+
+
+@pytest.mark.parametrize(
+    ("net", "reason"),
+    [
+        (mlp(training_loop="skorch"), "'training_loop' parameter"),
+        (mlp(mixed_precision="bfloat16"), "mixed precision"),
+        (mlp(optimizer=torch.optim.LBFGS), "LBFGS steps by itself"),
+        (MultiOutputNetRegressor(Hooked, max_epochs=1), "hooks"),
+        (MultiOutputNetRegressor(Shared, max_epochs=1), "share parameters"),
+    ],
+    ids=["skorch", "precision", "optimizer", "hooks", "shared"],
+)
+def test_a_net_that_can_not_be_stacked_says_why(net, reason):
+    members = together([net.set_params(max_epochs=1, random_state=i) for i in range(2)], [(X, Y, None, NOTHING)] * 2)
+    assert all(reason in member.why_in_turn for member in members)
+    assert all(member.error is None for member in members)
+
+
+def test_a_method_of_a_subclass_that_a_stack_would_pass_over_is_called_in_turn():
+    class Own(MultiOutputNetRegressor):
+        def on_train_end(self, net, **kwargs):
+            self.heard_ = True
+
+    members = together([Own(random_state=i, max_epochs=1) for i in range(2)], [(X, Y, None, NOTHING)] * 2)
+    assert all("overrides on_train_end" in member.why_in_turn for member in members)
+    assert all(member.net.heard_ for member in members)

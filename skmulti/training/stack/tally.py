@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from skmulti.training.epoch_losses import BatchLosses
@@ -35,7 +36,8 @@ class Tally:
         """Count a batch, of which `raw` are the outputs; their memory may be written over then."""
         if not self._losses.can_wait(batch):
             self._measure_waiting()
-            self._count(*self._losses.measure(raw, batch))
+            sums, seen = self._losses.measure(raw, batch)
+            self._count(sums.unsqueeze(0), seen.unsqueeze(0))
             return
         if self._waiting and self._waiting[0][1].sizes != batch.sizes:
             self._measure_waiting()
@@ -47,22 +49,21 @@ class Tally:
         if not self._waiting:
             return
         raws, batches = [raw for raw, _ in self._waiting], [batch for _, batch in self._waiting]
-        n_members, size, _ = raws[0].shape
+        size = raws[0].shape[1]
         sums = self._losses.sums_of_batches(torch.cat(raws, 1), torch.cat([batch.y for batch in batches], 1), size)
-        for own in sums:
-            self._count(own, own.new_full((n_members, 1), size))
+        self._count(sums, sums.new_full((1, 1, 1), size))
         self._waiting = []
 
     def _count(self, sums: Tensor, seen: Tensor) -> None:
-        missing = self._n_members - len(sums)
-        seen = seen.expand(-1, self._losses.n_terms)
-        self._sums.append(torch.cat([sums, sums.new_zeros(missing, sums.shape[1])]) if missing else sums)
-        self._seen.append(torch.cat([seen, seen.new_zeros(missing, seen.shape[1])]) if missing else seen)
+        """Keep the sums of some batches, of shape (n_batches, up to n_members, n_terms)."""
+        missing = self._n_members - sums.shape[1]
+        self._sums.append(F.pad(sums, (0, 0, 0, missing)))
+        self._seen.append(F.pad(seen.expand(sums.shape), (0, 0, 0, missing)))
 
     def of_members(self) -> list[MemberLosses]:
         """Return the losses of each member."""
         self._measure_waiting()
-        sums, seen = torch.stack(self._sums), torch.stack(self._seen)
+        sums, seen = torch.cat(self._sums), torch.cat(self._seen)
         weight = seen.sum(0, dtype=torch.float64)
         means = torch.where(weight > 0, sums.sum(0, dtype=torch.float64) / weight, 0.0).tolist()
         return [

@@ -171,7 +171,8 @@ def check_inputs(estimator: Any, X: Any, *, reset: bool, parameter: str = "X", m
         )
     if not reset:
         _refuse_other_shape(estimator, X_checked.shape, parameter)
-    _refuse_non_finite(X_checked, getattr(estimator, "feature_names_in_", None), parameter)
+    advice = "Impute it first, for example with a SimpleImputer." if X_checked.ndim == 2 else ""
+    _refuse_non_finite(X_checked, getattr(estimator, "feature_names_in_", None), parameter, advice)
     return X_checked
 
 

@@ -210,6 +210,15 @@ class EnsembleNet(BuildingNet):
 
     # Keeping.
 
+    def save_params(self, f_params: Any = None, f_optimizer: Any = None, *args: Any, **kwargs: Any) -> None:
+        """Save parameters as in skorch: `f_params` holds those of all members of an ensemble."""
+        if self._members and f_optimizer is not None:
+            raise ValueError(
+                "The 'f_optimizer' argument must be None for an ensemble, whose members have an optimizer each. "
+                "Pickle the ensemble to keep them."
+            )
+        super().save_params(f_params, f_optimizer, *args, **kwargs)
+
     def trim_for_prediction(self) -> None:
         """Remove what only training needs, as in skorch: from the members too."""
         super().trim_for_prediction()

@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from sklearn.metrics import r2_score
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from skorch.utils import is_dataset
 from torch import Tensor
 
-from skmulti._validation import check_inputs, check_sample_weight
+from skmulti._validation import check_inputs, check_sample_weight, has_nan
 from skmulti.columns import Columns
 from skmulti.forward import learns, raw_outputs, rows_at_once
-from skmulti.losses import MixedLoss, Term
+from skmulti.losses import ColumnLoss, MixedLoss, Term
 from skmulti.outputs import Outputs, differences
 from skmulti.scaling import TargetScaler
 from skmulti.training import TensorLoader, TrainingNet
@@ -51,7 +52,8 @@ class ReadingNet(TrainingNet):
             Inputs; callbacks may pass a skorch Dataset.
         return_std : bool, default=False
             Whether to return the standard deviation of each prediction as well, which the losses of
-            distributions give, and an ensemble for any loss: its members disagree.
+            distributions give, and an ensemble for any loss. Of a loss without a distribution it is what the members
+            disagree about and nothing else: too narrow for an error bar.
         columns : str, int or sequence of them, default=None
             The columns to predict, by name, group or position. None means all.
 
@@ -199,8 +201,15 @@ class ReadingNet(TrainingNet):
         check_consistent_length(y_pred, targets.values)
         weights = check_sample_weight(sample_weight, len(y_pred), targets.names)
         loss_of = {i: term.loss for term in self.terms_ for i in term.columns}
-        scores = []
-        for i in range(y_pred.shape[1]):
+        scores: list[float] = []
+        left = list(range(y_pred.shape[1]))
+        if weights is None and not has_nan(targets.values):
+            plain = [i for i in left if type(loss_of[i]).score is ColumnLoss.score]
+            left = [i for i in left if i not in plain]
+            # In one call: most of its time goes into looking at what it is given.
+            if plain:
+                scores += r2_score(targets.values[:, plain], y_pred[:, plain], multioutput="raw_values").tolist()
+        for i in left:
             seen = ~np.isnan(targets.values[:, i])
             weight = None if weights is None else weights[seen, i if weights.shape[1] > 1 else 0]
             if seen.any():
@@ -275,8 +284,12 @@ class ReadingNet(TrainingNet):
         if silent:
             words = {"std": "standard deviation", "quantiles": "quantiles", "log_likelihood": "likelihood"}[what]
             which = ", ".join(f"{self.target_names_[i]!r} ({silent[i]!r})" for i in wanted if i in silent)
+            otherwise = {
+                "std": " An ensemble (n_members=2 or more) has what its members disagree about.",
+                "quantiles": " For intervals of any loss see skmulti.conformal.SplitConformalRegressor.",
+            }
             raise ValueError(
                 f"Losses of these columns give no {words}: {which}. Ask for other columns with 'columns', or train "
-                "with a loss that has one, such as 'gaussian_nll'."
+                f"with a loss that has one, such as 'gaussian_nll'.{otherwise.get(what, '')}"
             )
         return families

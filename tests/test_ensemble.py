@@ -562,3 +562,13 @@ def test_ctrl_c_keeps_an_ensemble_whose_members_have_all_learned(seen, training_
         with pytest.raises(KeyboardInterrupt):
             net.fit(X, Y)
         assert not net.initialized_
+
+
+def test_the_optimizers_of_an_ensemble_are_not_saved_apart(tmp_path):
+    net = make_net().fit(X, Y)
+    with pytest.raises(ValueError, match="'f_optimizer' argument must be None for an ensemble"):
+        net.save_params(f_params=tmp_path / "net.pt", f_optimizer=tmp_path / "optimizer.pt")
+    net.save_params(f_params=tmp_path / "net.pt")
+    twin = make_net(random_state=5).initialize(X, Y)
+    twin.load_params(f_params=tmp_path / "net.pt")
+    np.testing.assert_array_equal(twin.predict(X), net.predict(X))

@@ -15,6 +15,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.metrics import (
+    check_scoring,
     get_scorer,
     make_scorer,
     mean_absolute_error,
@@ -449,3 +450,18 @@ def test_what_is_named_an_error_enters_as_its_negative():
             return np.full(len(X), 90.0)
 
     assert scorers["mean_neg_circular_error"](Constant(), np.zeros((2, 1)), np.array([80.0, 100.0])) == -10.0
+
+
+def test_scorers_of_the_same_predictions_do_not_mix_up_tables():
+    class Fixed(Ridge):
+        def predict(self, X):
+            return X[:, :2] + 0.1
+
+    rng = np.random.default_rng(0)
+    net = Fixed().fit(rng.normal(size=(8, 3)), rng.normal(size=(8, 2)))
+    scorers = column_scorers(["a", "b"])
+    for _ in range(3):
+        X, y = rng.normal(size=(8, 3)), rng.normal(size=(8, 2))
+        expected = r2_score(y, net.predict(X), multioutput="raw_values")
+        found = check_scoring(net, scorers)(net, X, y)
+        np.testing.assert_allclose([found["a_r2"], found["b_r2"], found["mean_r2"]], [*expected, expected.mean()])

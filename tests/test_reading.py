@@ -171,10 +171,12 @@ def test_columns_that_can_not_answer_are_named(fitted):
         "quantiles": lambda: fitted.predict_interval(X),
         "likelihood": lambda: fitted.negative_log_likelihood(X, y),
     }
+    others = {"standard deviation": " An ensemble (n_members=2 or more) has what its members disagree about."}
+    others["quantiles"] = " For intervals of any loss see skmulti.conformal.SplitConformalRegressor."
     for words, ask in asks.items():
         message = (
             f"Losses of these columns give no {words}: 'price' (SquaredError()). Ask for other columns with "
-            "'columns', or train with a loss that has one, such as 'gaussian_nll'."
+            f"'columns', or train with a loss that has one, such as 'gaussian_nll'.{others.get(words, '')}"
         )
         with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
             ask()

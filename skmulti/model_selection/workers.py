@@ -12,7 +12,7 @@ from typing import Any
 from skmulti.model_selection.pipelines import Call, Place, record_fit
 from skmulti.training.together import Member, train_together
 
-NOT_TRAINED = "it failed before its training"
+NOT_TRAINED = "its fit failed before training"
 
 
 @dataclass

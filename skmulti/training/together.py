@@ -18,6 +18,8 @@ from skmulti.training.stack.plan import cut, in_order, key_of, threads_for, why_
 from skmulti.training.stack.rows import Sources
 from skmulti.training.threads import AdaptiveThreads
 
+_WITHOUT_OTHERS = "no other net has its shape, and its number of rows where batch normalisation counts them"
+
 
 @dataclass
 class Member:
@@ -87,10 +89,13 @@ def train_together(
     # An ensemble is one of those whose progress is reported: with the first of its members.
     counted = {id(own[0]) for own in parts}
     for entrants in stacks.values():
-        if len(entrants) == 1:
-            entrants[0].member.why_in_turn = "no other net has its shape"
-        else:
-            _train_stack(in_order(entrants), memory, lambda member: report(id(member) in counted))
+        for stack in cut(in_order(entrants), memory):
+            if len(entrants) == 1:
+                stack[0].member.why_in_turn = _WITHOUT_OTHERS
+            elif len(stack) == 1:
+                stack[0].member.why_in_turn = "'working_memory' has room for one net only"
+            else:
+                _train_stack(stack, lambda member: report(id(member) in counted))
     for part in chain.from_iterable(parts):
         if part.why_in_turn:
             _train_in_turn(part)
@@ -125,17 +130,11 @@ def _enter(member: Member) -> Entrant | None:
     return None if member.why_in_turn else entrant
 
 
-def _train_stack(entrants: list[Entrant], memory: float, report: Callable[[Member], None]) -> None:
-    """Train nets of one shape, in parts, of which some run at the same time."""
-    for entrant in entrants:
-        entrant.begin()
-    for part in cut(entrants, memory):
-        _train_part(part, report)
-
-
-def _train_part(entrants: list[Entrant], report: Callable[[Member], None]) -> None:
+def _train_stack(entrants: list[Entrant], report: Callable[[Member], None]) -> None:
     start, reason, failure = time.perf_counter(), "", None
     try:
+        for entrant in entrants:
+            entrant.begin()
         with AdaptiveThreads(threads_for(entrants)) as threads:
             trainer = StackTrainer(entrants, Sources(), threads, lambda entrant: report(entrant.member))
             reason = trainer.why_not()

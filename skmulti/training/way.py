@@ -87,7 +87,8 @@ def why_skorch(net: Any, base: type, iterator: Any, *, training: bool) -> str:
         return f"{type(net).__name__} has modules, criteria or optimizers of its own"
     for name, callback in net.callbacks_:
         if _listens(callback, net, training=training):
-            return f"the callback {name!r} listens to batches"
+            hint = "; with use_caching=False it would not" if isinstance(callback, EpochScoring) else ""
+            return f"the callback {name!r} listens to batches{hint}"
     return ""
 
 

@@ -7,6 +7,8 @@ from skorch.callbacks import EarlyStopping, EpochScoring, Freezer, GradientNormC
 
 from skmulti import MultiHeadRegressor, MultiOutputCNNRegressor, MultiOutputNetRegressor
 from skmulti.losses import Huber
+from skmulti.training.stack.entrant import Entrant
+from skmulti.training.stack.plan import bytes_of
 from skmulti.training.together import Member, train_together
 from tests.training.stacked import NOTHING, assert_as_alone, mlp, rows, together
 
@@ -247,10 +249,21 @@ def test_twenty_steps_give_the_parameters_of_twenty_steps_alone():
 
 def test_a_stack_is_cut_to_the_memory_that_it_may_take():
     nets = [mlp(random_state=i) for i in range(6)]
-    whole, cut = (together(nets, [(X, Y, None, NOTHING)] * 6, working_memory=memory) for memory in (None, 0.01))
+    size = bytes_of(Entrant(Member(*begun(nets[0])))) / 2**20
+    whole, cut = (together(nets, [(X, Y, None, NOTHING)] * 6, working_memory=n * size) for n in (7, 2.5))
     for ours, theirs in zip(whole, cut, strict=True):
+        assert not theirs.why_in_turn
         for one, other in zip(ours.net.module_.parameters(), theirs.net.module_.parameters(), strict=True):
             torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-5)
+
+
+def begun(net):
+    return net, net._begin(X, Y, None, NOTHING)[0]
+
+
+def test_memory_for_one_net_only_is_a_reason():
+    members = together([mlp(random_state=i) for i in range(3)], [(X, Y, None, NOTHING)] * 3, working_memory=1e-3)
+    assert {member.why_in_turn for member in members} == {"'working_memory' has room for one net only"}
 
 
 def test_progress_counts_all_members():

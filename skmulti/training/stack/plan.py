@@ -18,8 +18,8 @@ from skmulti.training.way import overridden, uncompiled, why_skorch
 
 _MiB = 2**20
 # A part beyond this does not stay near the processor, and gains nothing from being larger.
-_BYTES_OF_ONE_PART = 32 * _MiB
-_LEAST_MEMBERS = 16
+_BYTES_OF_ONE_PART = 20 * _MiB
+_LEAST_MEMBERS = 8
 _WORK_PER_THREAD = 1_000_000
 
 

@@ -109,6 +109,11 @@ def test_early_stopping_stops_each_member_by_itself_with_its_best_parameters():
     assert len({member.net.n_iter_ for member in members}) > 1
 
 
+def test_best_parameters_go_back_to_members_whose_layers_have_other_names():
+    params = {"max_epochs": 25, "early_stopping": True, "n_iter_no_change": 2, "lr": 0.03}
+    assert_as_alone([mlp(random_state=i, dropout=share, **params) for i, share in enumerate((0.0, 0.2, 0.1))])
+
+
 def test_members_are_validated_on_rows_of_their_own():
     nets = [mlp(random_state=i, callbacks=[("stop", EarlyStopping(patience=2, load_best=True))]) for i in range(3)]
     data = [(X[:n], Y[:n], None, (X[n : n + m], Y[n : n + m], None)) for n, m in ((100, 60), (120, 40), (80, 33))]

@@ -41,7 +41,7 @@ class StackedPasses:
         generators: Sequence[torch.Generator],
         input_shape: tuple[int, ...],
     ) -> None:
-        names = {id(layer): f"{name}." if name else "" for name, layer in modules[0].named_modules()}
+        names = _prefixes(modules[0], parameters)
         chains = []
         self._passes: list[Any] = []
         layouts = [layout_of(module, input_shape) for module in modules]
@@ -91,6 +91,16 @@ class StackedPasses:
         for one in switched:
             one.learns = True
         return raw
+
+
+def _prefixes(module: nn.Module, parameters: StackedParameters) -> dict[int, str]:
+    """Return what the names of each layer's parameters begin with: those of the stack, for the module's may differ."""
+    names = {id(p): name for p, name in zip(module.parameters(), parameters.values, strict=True)}
+    found = {}
+    for layer in module.modules():
+        for name, parameter in layer.named_parameters(recurse=False):
+            found[id(layer)] = names[id(parameter)].removesuffix(name)
+    return found
 
 
 def shape_of(module: nn.Module, input_shape: tuple[int, ...]) -> tuple[Any, ...] | None:

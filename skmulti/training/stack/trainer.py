@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from skmulti.training.stack.entrant import Entrant, MemberLosses
 from skmulti.training.stack.functional import FunctionalNetwork
@@ -179,9 +179,8 @@ class StackTrainer:
         if not over:
             return
         self._release(over)
-        leaving = [self._entrants[k] for k in over]
-        rest = [k for k in range(len(self._entrants)) if k not in set(over)]
-        names = [*self._parameters.values, *self._parameters.buffers]
+        leaving, gone = [self._entrants[k] for k in over], set(over)
+        rest = [k for k in range(len(self._entrants)) if k not in gone]
         if rest:
             self._parameters.keep(rest)
             self._optimizer.keep(rest, self._parameters)
@@ -191,7 +190,7 @@ class StackTrainer:
             self._bind()
         for entrant in leaving:
             best = self._best.pop(entrant, None)
-            numbers = None if best is None else dict(zip(names, best, strict=True))
+            numbers = None if best is None else _named(entrant.net.module_, best)
             if entrant.is_over:
                 entrant.end(numbers)
             else:
@@ -206,6 +205,13 @@ class StackTrainer:
         self._optimizer.publish(members)
         for k in members:
             self._entrants[k].net._streams.follow(self._generators[k])
+
+
+def _named(module: nn.Module, numbers: Sequence[Tensor]) -> dict[str, Tensor]:
+    """Return numbers as a module's `state_dict` names them: a member's names may be others than its neighbour's."""
+    names = [name for name, _ in (*module.named_parameters(), *module.named_buffers())]
+    kept = module.state_dict()
+    return {name: value for name, value in zip(names, numbers, strict=True) if name in kept}
 
 
 def _is_finite(losses: MemberLosses | None) -> bool:

@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check $(if $(CONSTRAINTS),-c $(CONSTRAINTS))
 EXAMPLES := $(filter-out examples/demo.py,$(sort $(wildcard examples/*.py)))
 
-.PHONY: help demo test lint format examples docs claims bench bench-search clean
+.PHONY: help demo test lint format examples docs claims bench bench-search bench-accuracy clean
 
 help:
 	@echo "make demo      run the main job: scores per column, output/demo.png"
@@ -23,6 +23,7 @@ help:
 	@echo "make claims    measure what the package claims: giou, rotation, coverage, speed and more"
 	@echo "make bench     time fit and predict, and measure memory, beside others; some five minutes"
 	@echo "make bench-search  time searches and ensembles beside others; some five minutes"
+	@echo "make bench-accuracy  compare accuracy with forests, ridge and others on FOLDER (by default OpenML's copies)"
 	@echo "make clean     remove the environment and everything made"
 
 demo: $(VENV)/.installed-examples
@@ -51,6 +52,10 @@ bench: $(VENV)/.installed-examples
 
 bench-search: $(VENV)/.installed-examples
 	$(BIN)/python benchmarks/search.py
+
+# Processor seconds of a fit are those of one thread. Peers that weigh more come with pip install -e ".[peers]".
+bench-accuracy: $(VENV)/.installed-examples
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/accuracy.py $(or $(FOLDER),--openml) --results output/accuracy.jsonl
 
 lint: $(VENV)/.installed-lint
 	$(BIN)/ruff check .

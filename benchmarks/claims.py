@@ -58,6 +58,7 @@ def claim_boxes():
         train, test = next(split.split(canvases.data, groups=canvases.source))
         for loss, values in ious.items():
             net = MultiOutputCNNRegressor(
+                effort=None,
                 channels=(8, 16, 32),
                 hidden_layer_sizes=(64,),
                 loss=loss,
@@ -103,7 +104,7 @@ def claim_rotations():
         for label, loss in losses.items():
             errors = []
             for seed in range(3):
-                net = MultiOutputMLPRegressor((64,), loss={group: loss}, max_epochs=30, random_state=seed)
+                net = MultiOutputMLPRegressor((64,), effort=None, loss={group: loss}, max_epochs=30, random_state=seed)
                 y_pred = net.fit(X[:1000], Y[:1000]).predict(X[1000:])
                 errors.append(float(np.median(np.degrees((read(y_pred).inv() * true[1000:]).magnitude()))))
             figures[f"{form}, {label}"] = errors
@@ -119,7 +120,9 @@ def claim_coverage():
     covered = []
     for seed in range(20):
         X_fit, X_test, Y_fit, Y_test = train_test_split(X, Y, test_size=0.3, random_state=seed)
-        net = make_pipeline(StandardScaler(), MultiOutputMLPRegressor((32,), lr=0.003, max_epochs=30, random_state=0))
+        net = make_pipeline(
+            StandardScaler(), MultiOutputMLPRegressor((32,), effort=None, lr=0.003, max_epochs=30, random_state=0)
+        )
         conformal = SplitConformalRegressor(net, coverage=0.9, calibration_fraction=0.3, random_state=seed)
         low, high = np.moveaxis(conformal.fit(X_fit, Y_fit).predict_interval(X_test), -1, 0)
         covered.append(((low <= Y_test) & (Y_test <= high)).to_numpy().mean(axis=0))
@@ -141,7 +144,9 @@ def claim_noise():
         Y = np.column_stack(
             [np.sin(2 * x) + noise(x) * rng.normal(size=4000), 500 * x + 1000 * noise(-x) * rng.normal(size=4000)]
         )
-        net = MultiOutputMLPRegressor((64, 64), loss="gaussian_nll", max_epochs=40, lr=0.002, random_state=seed)
+        net = MultiOutputMLPRegressor(
+            (64, 64), effort=None, loss="gaussian_nll", max_epochs=40, lr=0.002, random_state=seed
+        )
         _, std = net.fit(x[:, None], Y).predict(grid[:, None], return_std=True)
         known = np.column_stack([noise(grid), 1000 * noise(-grid)])
         errors.append(np.abs(std / known - 1).mean(axis=0).tolist())
@@ -164,7 +169,7 @@ def claim_missing():
         holes = np.where(np.random.default_rng(fold).random(Y[train].shape) < 0.5, np.nan, Y[train])
         for label, targets in zip(scores, (Y[train], holes), strict=True):
             net = MultiOutputMLPRegressor(
-                (32,), missing_targets="mask", lr=0.003, batch_size=64, max_epochs=60, random_state=0
+                (32,), effort=None, missing_targets="mask", lr=0.003, batch_size=64, max_epochs=60, random_state=0
             )
             scores[label].append(
                 float(make_pipeline(StandardScaler(), net).fit(X[train], targets).score(X[test], Y[test]))
@@ -217,7 +222,7 @@ def claim_angle():
         place = np.column_stack([np.cos(np.deg2rad(angle)), np.sin(np.deg2rad(angle))])
         X = place @ rng.normal(size=(2, 8)) + 0.05 * rng.normal(size=(3000, 8))
         for loss, values in errors.items():
-            net = MultiOutputMLPRegressor((64, 64), loss=loss, max_epochs=30, random_state=seed)
+            net = MultiOutputMLPRegressor((64, 64), effort=None, loss=loss, max_epochs=30, random_state=seed)
             values.append(circular_error(angle[2000:], net.fit(X[:2000], angle[:2000]).predict(X[2000:])))
         print(f"  seed {seed}: " + ", ".join(f"{loss} {v[-1]:.2f}" for loss, v in errors.items()), flush=True)
     ours, theirs = (float(np.mean(values)) for values in errors.values())
@@ -231,7 +236,7 @@ def claim_skorch():
     X = rng.normal(size=(10_000, 20)).astype(np.float32)
     Y = (X @ rng.normal(size=(20, 4))).astype(np.float32)
     same = {"max_epochs": 3, "batch_size": 128, "lr": 1e-3, "optimizer": torch.optim.Adam, "verbose": 0}
-    ours = MultiOutputMLPRegressor((64, 64), scale_targets=False, random_state=0, **same)
+    ours = MultiOutputMLPRegressor((64, 64), effort=None, scale_targets=False, random_state=0, **same)
     sizes = {"module__input_shape": (20,), "module__n_outputs": 4, "module__hidden_layer_sizes": (64, 64)}
     theirs = NeuralNetRegressor(MLP, **sizes, train_split=None, iterator_train__shuffle=True, **same)
     ours_s, theirs_s = interleaved([lambda: ours.fit(X, Y), lambda: theirs.fit(X, Y)], 5, repeats=1)

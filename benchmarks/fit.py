@@ -66,8 +66,8 @@ class Work:
         """Return ours."""
         params = {"batch_size": self.batch_size, "max_epochs": self.epochs, "lr": LR, "random_state": 0, **params}
         if len(self.shape) == 3:
-            return MultiOutputCNNRegressor((16, 32), **params)
-        return MultiOutputMLPRegressor(self.hidden, **params)
+            return MultiOutputCNNRegressor((16, 32), effort=None, **params)
+        return MultiOutputMLPRegressor(self.hidden, effort=None, **params)
 
 
 HAND, SKLEARN, SKORCH = "hand-written loop", "MLPRegressor", "stock skorch"

@@ -79,7 +79,11 @@ def grid(rounds):
     common = {"batch_size": 64, "max_epochs": 20, "lr": 1e-3}
     given = weightings(20, (0, 1, 2))
     net = MultiOutputMLPRegressor(
-        loss=["squared_error", "absolute_error", "squared_error"], random_state=0, scale_targets=False, **common
+        effort=None,
+        loss=["squared_error", "absolute_error", "squared_error"],
+        random_state=0,
+        scale_targets=False,
+        **common,
     )
     by_hand = NeuralNetRegressor(
         Net,
@@ -117,9 +121,9 @@ def many(rounds):
     X, y = table(1000, 20, 3)
 
     def run(n_members):
-        return lambda: MultiOutputMLPRegressor(n_members=n_members, batch_size=64, max_epochs=20, random_state=0).fit(
-            X, y
-        )
+        return lambda: MultiOutputMLPRegressor(
+            effort=None, n_members=n_members, batch_size=64, max_epochs=20, random_state=0
+        ).fit(X, y)
 
     seconds, _ = run_in_turn({"ours": run(256), "64 members": run(64)}, rounds)
     seconds["64 members"] = [4 * s for s in seconds["64 members"]]
@@ -136,7 +140,7 @@ def ensemble(rounds):
 
         def run(n_members, hidden=hidden):
             settings = {"batch_size": 128, "max_epochs": 10, "random_state": 0}
-            return lambda: MultiOutputMLPRegressor(hidden, n_members=n_members, **settings).fit(X, y)
+            return lambda: MultiOutputMLPRegressor(hidden, effort=None, n_members=n_members, **settings).fit(X, y)
 
         seconds, last = run_in_turn({"ours": run(16), "one net": run(1)}, rounds)
         compared = compare(seconds, {"one net": bar})
@@ -150,7 +154,7 @@ def ensemble(rounds):
 def same(rounds):
     """Compare a search on the real measurements with GridSearchCV over the same estimator, and its steps with steps."""
     X, y = load_breast_cancer_measurements(return_X_y=True, as_frame=True)
-    net = MultiOutputMLPRegressor(max_epochs=30, random_state=0)
+    net = MultiOutputMLPRegressor(effort=None, max_epochs=30, random_state=0)
     given = weightings(16, list(y)[:5])
     settings = {"cv": KFold(5, shuffle=True, random_state=0), "scoring": "r2"}
     pipe = make_pipeline(StandardScaler(), net)
@@ -182,10 +186,10 @@ def same(rounds):
 def _twenty_steps(X, y):
     X = StandardScaler().fit_transform(X)
     settings = {"max_epochs": 4, "batch_size": 64}
-    joint = MultiOutputMLPRegressor(n_members=16, random_state=0, **settings).fit(X, y)
+    joint = MultiOutputMLPRegressor(effort=None, n_members=16, random_state=0, **settings).fit(X, y)
     apart = 0.0
     for member in joint.members_:
-        alone = MultiOutputMLPRegressor(random_state=member.random_state, **settings).fit(X, y)
+        alone = MultiOutputMLPRegressor(effort=None, random_state=member.random_state, **settings).fit(X, y)
         pairs = zip(member.module_.parameters(), alone.module_.parameters(), strict=True)
         apart = max(apart, *((ours - theirs).abs().max().item() for ours, theirs in pairs))
     return apart
@@ -197,7 +201,7 @@ def calibration(rounds):
     likelihood = {"one net": [], "16 members": []}
     for train, test in KFold(5, shuffle=True, random_state=0).split(X):
         for who, n_members in (("one net", 1), ("16 members", 16)):
-            net = MultiOutputMLPRegressor(loss="gaussian_nll", n_members=n_members, random_state=0)
+            net = MultiOutputMLPRegressor(effort=None, loss="gaussian_nll", n_members=n_members, random_state=0)
             pipe = make_pipeline(StandardScaler(), net).fit(X.iloc[train], y.iloc[train])
             mean, std = pipe.predict(X.iloc[test], return_std=True)
             error = y.iloc[test].to_numpy() - mean

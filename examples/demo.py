@@ -49,7 +49,7 @@ scores = {}
 
 def make_pipe(**params):
     net = MultiOutputMLPRegressor(
-        hidden_layer_sizes=(32,), lr=0.003, max_epochs=60, batch_size=64, random_state=0, **params
+        effort=None, hidden_layer_sizes=(32,), lr=0.003, max_epochs=60, batch_size=64, random_state=0, **params
     )
     return make_pipeline(StandardScaler(), net)
 
@@ -90,6 +90,7 @@ true = canvases.target.iloc[test]
 progress(f"digit canvases: {len(train)} images of {canvases.data.shape[1:]} pixels to learn from")
 
 net = MultiOutputCNNRegressor(
+    effort=None,
     channels=(8, 16, 32, 64),
     normalization="batch",
     loss={"angle": "circular"},

@@ -42,6 +42,7 @@ def overlaps(p, t):
 
 
 net = MultiOutputCNNRegressor(
+    effort=None,
     channels=(8, 16, 32),
     hidden_layer_sizes=(64,),
     column_groups={"box": ["x", "y", "w", "h"]},
@@ -69,7 +70,9 @@ points = turns.as_matrix() @ rng.normal(size=(3, 3)) + 0.02 * rng.normal(size=(1
 X, Y = points.reshape(-1, 9), turns.as_rotvec()
 off = {}
 for loss in ("squared_error", "rotation"):
-    mlp = MultiOutputMLPRegressor((64,), loss={(0, 1, 2): loss}, max_epochs=30, random_state=0).fit(X[:1000], Y[:1000])
+    mlp = MultiOutputMLPRegressor((64,), effort=None, loss={(0, 1, 2): loss}, max_epochs=30, random_state=0).fit(
+        X[:1000], Y[:1000]
+    )
     off[loss] = np.degrees((Rotation.from_rotvec(mlp.predict(X[1000:])).inv() * turns[1000:]).magnitude())
     print(f"rotations with {loss:13}: median angle {np.median(off[loss]):.1f} degrees")
 assert np.median(off["rotation"]) < 10 < np.median(off["squared_error"])

@@ -31,7 +31,9 @@ rng = np.random.default_rng(0)
 
 
 def make_pipe():
-    net = MultiOutputMLPRegressor((32,), missing_targets="mask", lr=0.003, batch_size=64, max_epochs=60, random_state=0)
+    net = MultiOutputMLPRegressor(
+        (32,), effort=None, missing_targets="mask", lr=0.003, batch_size=64, max_epochs=60, random_state=0
+    )
     return make_pipeline(StandardScaler(), net)
 
 

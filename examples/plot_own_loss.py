@@ -65,7 +65,7 @@ def true_cost(y_true, y_pred):
     return np.where(over > 0, 4 * over, -over).mean()
 
 
-net = MultiOutputMLPRegressor((32,), loss={"days": "late"}, lr=0.005, max_epochs=15, random_state=0)
+net = MultiOutputMLPRegressor((32,), effort=None, loss={"days": "late"}, lr=0.005, max_epochs=15, random_state=0)
 search = GridSearchCV(
     make_pipeline(StandardScaler(), net),
     {"multioutputmlpregressor__loss__days__late": [0.5, 1.0, 2.0, 4.0]},
@@ -78,7 +78,9 @@ factors = [params["multioutputmlpregressor__loss__days__late"] for params in sea
 for factor, cost in zip(factors, costs, strict=True):
     print(f"late={factor}: a delivery costs {cost:.2f} in cross-validation")
 
-plain = make_pipeline(StandardScaler(), MultiOutputMLPRegressor((32,), lr=0.005, max_epochs=15, random_state=0))
+plain = make_pipeline(
+    StandardScaler(), MultiOutputMLPRegressor((32,), effort=None, lr=0.005, max_epochs=15, random_state=0)
+)
 plain.fit(X_train, Y_train)
 results = {
     "squared error": true_cost(Y_test, plain.predict(X_test)),

@@ -8,7 +8,8 @@ each on five folds, are 320 networks of the same shape. ``BatchedGridSearchCV`` 
 """
 
 # %%
-# The data and the estimator. The network is small on purpose: only where it is short of room must columns compete.
+# The data and the estimator. The network is small and alone (``effort=None``) on purpose: only where it is short
+# of room must columns compete.
 import time
 from pathlib import Path
 
@@ -29,7 +30,7 @@ from skmulti.model_selection import BatchedGridSearchCV
 
 X, Y = load_breast_cancer_measurements(return_X_y=True, as_frame=True)
 first, second = "worst area", "worst symmetry"
-net = MultiOutputMLPRegressor((2,), lr=0.01, batch_size=64, max_epochs=40, random_state=0)
+net = MultiOutputMLPRegressor((2,), effort=None, lr=0.01, batch_size=64, max_epochs=40, random_state=0)
 pipe = make_pipeline(StandardScaler(), net)
 
 # %%

@@ -45,6 +45,7 @@ grid = np.linspace(-2, 2, 200)[:, None]
 from skmulti.losses import Quantile
 
 net = MultiOutputMLPRegressor(
+    effort=None,
     loss={"smooth": "gaussian_nll", "lopsided": Quantile(level=(0.05, 0.5, 0.95))},
     lr=0.002,
     max_epochs=40,
@@ -68,7 +69,7 @@ covered = {"by the loss": cover(net.predict_interval(X_test, coverage=0.9))}
 # ----------------------
 # ``SplitConformalRegressor`` holds out a share of the rows and measures how far the truth lies from the predictions.
 # The intervals are right on the average over rows, for any loss and any regressor; they are equally wide everywhere.
-point = MultiOutputMLPRegressor(loss="absolute_error", lr=0.003, max_epochs=20, random_state=0)
+point = MultiOutputMLPRegressor(effort=None, loss="absolute_error", lr=0.003, max_epochs=20, random_state=0)
 conformal = SplitConformalRegressor(point, coverage=0.9, random_state=0).fit(X, Y)
 covered["calibrated"] = cover(conformal.predict_interval(X_test))
 print("\nshare of unseen targets in their 90 % interval\n", pd.DataFrame(covered).round(3).to_string())

@@ -24,7 +24,7 @@ from skmulti.datasets import load_breast_cancer_measurements
 X, Y = load_breast_cancer_measurements(return_X_y=True, as_frame=True)
 X_train, X_test, Y_train, Y_test = train_test_split(X, Y, test_size=0.3, random_state=0)
 
-net = MultiOutputMLPRegressor((32,), lr=0.003, batch_size=64, max_epochs=18, random_state=0)
+net = MultiOutputMLPRegressor((32,), effort=None, lr=0.003, batch_size=64, max_epochs=18, random_state=0)
 pipe = make_pipeline(StandardScaler(), net)
 prefix = "multioutputmlpregressor__loss_weights__"
 hard = ["worst symmetry", "worst smoothness"]

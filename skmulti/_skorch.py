@@ -15,7 +15,7 @@ from __future__ import annotations
 import difflib
 import inspect
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import MappingProxyType
 from typing import Any
 
@@ -151,8 +151,13 @@ class ContractNet(MultiOutputMixin, NeuralNetRegressor, _ClassesMetadata):
             self.__dict__.update(params)
             live = {name: value for name, value in params.items() if self._is_live_param(name)}
             if live and self.initialized_:
-                super().set_params(**live)
+                with self._with_recipe():
+                    super().set_params(**live)
         return self
+
+    def _with_recipe(self) -> AbstractContextManager[None]:
+        """Return a context in which parameters that were left open have values."""
+        return nullcontext()
 
     def _is_live_param(self, name: str) -> bool:
         """Return whether a parameter acts on a fitted net at once."""

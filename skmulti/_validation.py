@@ -70,10 +70,10 @@ def check_targets(y: Any, *, parameter: str = "y", missing: bool = False, keep_f
     values = values[:, None] if ndim == 1 else values
     names = names or tuple(f"y{i}" for i in range(values.shape[1]))
     if missing and has_nan(values):
-        _refuse_non_finite(np.where(np.isnan(values), 0.0, values), names, parameter)
+        check_finite(np.where(np.isnan(values), 0.0, values), names, parameter)
     else:
         advice = "Use missing_targets='mask' to leave missing targets out of the loss." if parameter == "y" else ""
-        _refuse_non_finite(values, names, parameter, advice)
+        check_finite(values, names, parameter, advice)
     return Targets(values, names, ndim)
 
 
@@ -116,7 +116,7 @@ def check_sample_weight(
             f"of y, shape ({n_rows}, {len(names)}). Got shape {weights.shape} instead."
         )
     weights = weights.reshape(n_rows, -1)
-    _refuse_non_finite(weights, names if weights.shape[1] > 1 else (parameter,), parameter)
+    check_finite(weights, names if weights.shape[1] > 1 else (parameter,), parameter)
     if (weights < 0).any():
         raise ValueError(f"The {parameter!r} parameter must hold weights of 0 or more. Got {weights.min():g}.")
     empty = np.flatnonzero(~weights.any(axis=0))
@@ -126,12 +126,16 @@ def check_sample_weight(
     return None if (weights == weights.flat[0]).all() else weights / weights.mean()
 
 
-def check_inputs(estimator: Any, X: Any, *, reset: bool, parameter: str = "X", min_samples: int = 1) -> np.ndarray:
-    """Check inputs and cast them to float32; see scikit-learn's `validate_data` for what is set and raised.
+def check_inputs(
+    estimator: Any, X: Any, *, reset: bool, parameter: str = "X", min_samples: int = 1, missing: bool = False
+) -> np.ndarray:
+    """Check inputs and cast them to the estimator's `_input_dtype`; NaN passes where inputs may be missing.
+
+    See scikit-learn's `validate_data` for what is set and raised.
 
     Returns
     -------
-    X : ndarray of shape (n_samples, ...), float32
+    X : ndarray of shape (n_samples, ...)
         The input itself where it is such an array already.
 
     Raises
@@ -149,14 +153,11 @@ def check_inputs(estimator: Any, X: Any, *, reset: bool, parameter: str = "X", m
         if X.dtype != estimator._input_dtype or not X.flags.c_contiguous:
             with np.errstate(over="ignore"):
                 X = X.astype(estimator._input_dtype, order="C")
-        _refuse_non_finite(X, None, parameter)
+        check_finite(X, None, parameter, missing=missing)
         return X
     X = _to_numbers(X, parameter)
     if not reset:
         _refuse_other_shape(estimator, getattr(X, "shape", None), parameter)
-    if reset:
-        # Single precision, unless torch's default is another one: what modules are built with, and then keep.
-        estimator._input_dtype = np.float64 if torch.get_default_dtype() is torch.float64 else np.float32
     with np.errstate(over="ignore"):
         X_checked: np.ndarray = validate_data(
             estimator,
@@ -171,8 +172,9 @@ def check_inputs(estimator: Any, X: Any, *, reset: bool, parameter: str = "X", m
         )
     if not reset:
         _refuse_other_shape(estimator, X_checked.shape, parameter)
-    advice = "Impute it first, for example with a SimpleImputer." if X_checked.ndim == 2 else ""
-    _refuse_non_finite(X_checked, getattr(estimator, "feature_names_in_", None), parameter, advice)
+    advice = "Use missing_inputs='impute', or a SimpleImputer." if X_checked.ndim == 2 else ""
+    names = getattr(estimator, "feature_names_in_", None)
+    check_finite(X_checked, names, parameter, advice, missing=missing and X_checked.ndim == 2)
     return X_checked
 
 
@@ -249,14 +251,14 @@ def _refuse_other_shape(estimator: Any, shape: tuple[int, ...] | None, parameter
         )
 
 
-def _refuse_non_finite(values: np.ndarray, names: Any, parameter: str, advice: str = "") -> None:
+def check_finite(values: np.ndarray, names: Any, parameter: str, advice: str = "", *, missing: bool = False) -> None:
     # One pass over the data where all is well: a sum is finite only if all of its parts are.
     with np.errstate(over="ignore", invalid="ignore"):
         finite = math.isfinite(values.sum())
         if finite and (values.dtype == np.float32 or np.max(np.abs(values), initial=0.0) <= _LARGEST):
             return
     too_large = "infinity or a value too large for float32"
-    for what, bad in (("NaN", np.isnan(values)), (too_large, np.abs(values) > _LARGEST)):
+    for what, bad in (("NaN", np.isnan(values) & (not missing)), (too_large, np.abs(values) > _LARGEST)):
         if bad.any():
             hint = f" {advice}" if advice and what == "NaN" else ""
             where = _where(bad, names)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import fnmatch
 import inspect
+import math
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from sklearn.utils.validation import check_consistent_length
 from torch import nn
 from torch.nn.parameter import is_lazy
 
-from skmulti._validation import check_inputs, check_sample_weight, check_targets
+from skmulti._validation import check_sample_weight, check_targets
 from skmulti.checking import CheckingNet
 from skmulti.columns import Columns, resolve_groups
 from skmulti.losses import MixedLoss
@@ -30,6 +31,10 @@ _OF_DATA = (
     "target_names_",
     "n_outputs_",
     "_input_dtype",
+    "_encoded_shape",
+    "table_encoder_",
+    "input_encoder_",
+    "embedding_",
     "_y_ndim",
 )
 
@@ -65,7 +70,8 @@ class BuildingNet(CheckingNet):
         """
         with self._unchanged_on_error():
             if X is not None:
-                self._begin(X, y, None, (None, None, None))
+                with self._leaving_recipe():
+                    self._begin(X, y, None, (None, None, None))
                 return self
             if not hasattr(self, "terms_"):
                 raise ValueError(
@@ -73,14 +79,14 @@ class BuildingNet(CheckingNet):
                     "and the sizes of the network come from them. Got neither, and the net was not fitted before."
                 )
             self._streams = RandomStreams(self.random_state, self.device)
-            with self._streams.active():
+            with self._with_recipe(), self._streams.active():
                 super().initialize()
         return self
 
     def initialize_module(self) -> BuildingNet:
         """Build the network with the sizes of the data."""
         self.module_ = self._built_module()
-        self._work_per_row = multiplications(self.module_, self.input_shape_)
+        self._work_per_row = multiplications(self.module_, self._encoded_shape)
         return self
 
     def _built_module(self) -> nn.Module:
@@ -138,7 +144,7 @@ class BuildingNet(CheckingNet):
 
     def _sizes(self) -> dict[str, Any]:
         """Return what the module may be told of the data, by the name of its parameter."""
-        return {"input_shape": self.input_shape_, "n_outputs": sum(len(term.raw) for term in self.terms_)}
+        return {"input_shape": self._encoded_shape, "n_outputs": sum(len(term.raw) for term in self.terms_)}
 
     def _groups(self, columns: tuple[str, ...]) -> Columns:
         """Return the columns with the groups that the user named."""
@@ -153,10 +159,10 @@ class BuildingNet(CheckingNet):
         self._check_parameters()
         if y is None:
             raise ValueError(f"This {type(self).__name__} estimator requires y to be passed, but the target y is None.")
+        self._settle(*_size_of(X))
         targets = check_targets(y, missing=self.missing_targets == "mask", keep_float32=True)
-        inputs = check_inputs(self, X, reset=True, min_samples=2)
+        inputs = self._check_inputs(X, reset=True, min_samples=2)
         check_consistent_length(inputs, targets.values)
-        self.input_shape_ = inputs.shape[1:]
         self.target_names_ = np.array(targets.names, dtype=object)
         self.n_outputs_ = len(targets.names)
         self._y_ndim = targets.ndim
@@ -178,6 +184,7 @@ class BuildingNet(CheckingNet):
             What its `_begin` returned.
         """
         self._check_parameters()
+        self._settle(*_size_of(rows.X))
         self._take_data_of(other)
         self._set_up(rows, holdout, beside=other)
 
@@ -209,6 +216,9 @@ class BuildingNet(CheckingNet):
                 rows.y, self.terms_, standardize=self.scale_targets, sample_weight=rows.sample_weight
             )
             self._note_missing(rows, holdout)
+        if beside is None:
+            self._learn_encoding(rows.X)
+        self._learn_embedding(rows.X)
         self.initialize()
 
     def _scales_as(self, other: BuildingNet) -> bool:
@@ -262,3 +272,9 @@ class BuildingNet(CheckingNet):
         values = self.target_scaler_.transform(torch.as_tensor(fill)).tolist()
         # A later call of partial_fit may have no row of a term: what stood in before still does.
         self._fill = [self._fill[i] if np.isnan(value) else value for i, value in enumerate(values)]
+
+
+def _size_of(X: Any) -> tuple[int, int]:
+    """Return about how many rows and features there are: what X is has not been checked yet."""
+    shape = getattr(X, "shape", None) or np.shape(X if isinstance(X, (list, tuple)) else ())
+    return (int(shape[0]) if shape else 0), math.prod(map(int, shape[1:]))

@@ -10,12 +10,12 @@ import torch
 from sklearn.utils._param_validation import validate_parameter_constraints
 from sklearn.utils.validation import check_consistent_length
 
-from skmulti._validation import Targets, check_inputs, check_sample_weight, check_targets, has_nan
-from skmulti.reading import ReadingNet
+from skmulti._validation import Targets, check_sample_weight, check_targets, has_nan
+from skmulti.effort import EffortNet
 from skmulti.training import Rows
 
 
-class CheckingNet(ReadingNet):
+class CheckingNet(EffortNet):
     """The checks of what a net is given, before anything of it is changed."""
 
     _parameter_constraints: dict[str, Any] = {}
@@ -55,7 +55,7 @@ class CheckingNet(ReadingNet):
         """Check rows against those of the first fit; the suffix belongs to the names of the arguments."""
         missing = self.missing_targets == "mask"
         targets = self._check_targets(y, parameter=f"y{suffix}", missing=missing, keep_float32=True)
-        inputs = check_inputs(self, X, reset=False, parameter=f"X{suffix}")
+        inputs = self._check_inputs(X, parameter=f"X{suffix}")
         check_consistent_length(inputs, targets.values)
         names = tuple(self.target_names_)
         weights = check_sample_weight(sample_weight, len(inputs), names, parameter=f"sample_weight{suffix}")

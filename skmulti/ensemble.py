@@ -4,22 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from itertools import zip_longest
+from itertools import cycle, zip_longest
 from numbers import Real
 from typing import Any
 
 import numpy as np
+import torch
 from sklearn.base import clone
+from skorch.utils import is_dataset
 
+from skmulti.blending import Blend
 from skmulti.building import BuildingNet
+from skmulti.encoding import PiecewiseLinear
+from skmulti.losses import SquaredError
 from skmulti.modules import Members
 from skmulti.outputs import MemberOutputs, Outputs
 from skmulti.training import Rows, TrainingDivergedError
+from skmulti.training.folds import Fold
 from skmulti.training.interrupt import ctrl_c
 from skmulti.training.together import Member, train_together
 
 # The parameters in which a member differs from its ensemble.
-_OF_ENSEMBLE = ("n_members", "bootstrap", "random_state", "verbose")
+_OF_ENSEMBLE = ("n_members", "bootstrap", "linear_path", "random_state", "verbose")
 
 
 class EnsembleNet(BuildingNet):
@@ -41,6 +47,11 @@ class EnsembleNet(BuildingNet):
     [1, 1, 1]
     """
 
+    # What members may bend their inputs with.
+    _learned_embedding: PiecewiseLinear | None = None
+    # Whether the shares of members and linear model are learned when training ends: from all rows, or not at all.
+    _learns_blend = True
+
     @property
     def _members(self) -> Sequence[EnsembleNet]:
         """The members of a net that was built as an ensemble, else none."""
@@ -55,14 +66,18 @@ class EnsembleNet(BuildingNet):
             self.__dict__.pop("members_", None)
             super().initialize_module()
             return self
-        members = []
-        for seed in self._streams.seeds_of_members(self.n_members):
-            member = clone(self).set_params(n_members=1, bootstrap=False, random_state=seed, verbose=0)
-            member._draws_rows = self.bootstrap
-            member._begin_as(self)
+        learned = self._learned_embedding
+        members, embeddings = [], cycle([None, learned] if self.numeric_embedding == "mixed" else [learned])
+        n_kinds = 2 if self.numeric_embedding == "mixed" else 1
+        for k, seed in enumerate(self._streams.seeds_of_members(self.n_members)):
+            member = clone(self).set_params(
+                n_members=1, bootstrap=False, linear_path=False, random_state=seed, verbose=0
+            )
+            member._draws_rows, member._fold = self.bootstrap, self._fold_of(k // n_kinds)
+            member._begin_as(self, next(embeddings))
             members.append(member)
         self.members_ = members
-        self._join_modules()
+        self._join_modules(self._new_blend())
         return self
 
     def initialize_optimizer(self, *args: Any) -> EnsembleNet:
@@ -73,11 +88,42 @@ class EnsembleNet(BuildingNet):
             self.optimizer_ = None
         return self
 
-    def _join_modules(self) -> None:
-        self.module_ = Members(member.module_ for member in self._members)
+    def _fold_of(self, place: int) -> Fold | None:
+        """Return the validation rows of a member: each row is left out by about as many as any other."""
+        if not isinstance(self.validation_fraction, Real) or self.n_members == 1:
+            return None
+        n_folds = max(2, round(1 / self.validation_fraction))
+        return Fold(n_folds, place % n_folds, (self._streams.split_seed + place // n_folds) % 2**32)
+
+    def _join_modules(self, blend: Blend | None) -> None:
+        self.module_ = Members((member.module_ for member in self._members), blend)
+
+    def _begin_as(self, other: EnsembleNet, embedding: Any = None) -> None:
+        """Build a member of an ensemble, which bends its inputs in a way of its own."""
+        self._take_data_of(other)
+        self._take_terms_of(other)
+        self._use_embedding(embedding)
+        self.initialize()
+
+    def _use_embedding(self, embedding: PiecewiseLinear | None) -> None:
+        self._learned_embedding = embedding
+        if self.n_members == 1:
+            super()._use_embedding(embedding)
+
+    def _new_blend(self) -> Blend | None:
+        if not self.linear_path or len(self._encoded_shape) > 1:
+            return None
+        embeddings = list(dict.fromkeys(id(member.embedding_) for member in self._members))
+        groups = [embeddings.index(id(member.embedding_)) for member in self._members]
+        return Blend(groups, self._encoded_shape[0], sum(len(term.raw) for term in self.terms_))
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
+        if self.linear_path is True and self.n_members == 1:
+            raise ValueError(
+                "The 'linear_path' parameter must be False or 'auto' for a single net: shares are learned from rows "
+                "that members of an ensemble leave out. Got True; use n_members=2 or more."
+            )
         if self.bootstrap and self.n_members == 1:
             raise ValueError(
                 "The 'bootstrap' parameter must be False for a single net, which learns from all rows. Got True; let "
@@ -161,13 +207,39 @@ class EnsembleNet(BuildingNet):
         new_rows = [list(part.net.history_)[start:] for part, start in zip(parts, starts, strict=True)]
         if all(new_rows) or error is None or isinstance(error, TrainingDivergedError):
             self._record_epochs(new_rows)
+            if error is None:
+                self._learn_blend(parts)
             if hasattr(parts[0].net, "training_loop_"):
                 self.training_loop_ = parts[0].net.training_loop_
         if isinstance(error, TrainingDivergedError):
             raise TrainingDivergedError(f"Member {k + 1} of {len(parts)}: {error}") from error
+        self._leave_recipe()
         # As in skorch, who presses Ctrl-C has a net that learned for as long as it could: if all members did.
         if error is not None and not (isinstance(error, KeyboardInterrupt) and all(new_rows)):
             raise error
+
+    def _learn_blend(self, parts: Sequence[Member]) -> None:
+        """Learn the shares of members and linear model from what members say of their validation rows."""
+        blend = getattr(self.module_, "blend", None)
+        rows, terms = parts[0].rows, [term for term in self.terms_ if type(term.loss) is SquaredError]
+        own_split = self.early_stopping is True and self.train_split is None and parts[0].holdout is None
+        if blend is None or not (terms and own_split and self._learns_blend):
+            return
+        raw, columns = [i for term in terms for i in term.raw], [i for term in terms for i in term.columns]
+        total = np.zeros((max(blend.groups) + 1, len(rows.y), len(raw)))
+        count = np.zeros((*total.shape[:2], 1))
+        for member, group in zip(self._members, blend.groups, strict=True):
+            left_out = member._left_out(rows.y)
+            said = member._raw(member._encoded(rows.X[left_out])).double().numpy()
+            total[group, left_out] += said[:, raw]
+            count[group, left_out] += 1
+        with np.errstate(invalid="ignore"):
+            held_out = total / count
+        weight = rows.sample_weight
+        if weight is not None:
+            weight = np.broadcast_to(weight, rows.y.shape)[:, columns]
+        y = self.target_scaler_.transform(torch.as_tensor(rows.y)).double().numpy()[:, columns]
+        blend.learn(self._encoded(rows.X), y, held_out, raw, weight)
 
     def _record_epochs(self, of_members: Sequence[Sequence[dict[str, Any]]]) -> None:
         """Record the mean of each number over the members that still trained, and print it where wanted."""
@@ -199,7 +271,12 @@ class EnsembleNet(BuildingNet):
         if not self._members:
             return super()._outputs(X)
         inputs = self._checked_inputs(X)
-        raws = [member._raw(inputs) for member in self._members]
+        embedding = None if self._learned_embedding is None or is_dataset(inputs) else self._learned_embedding
+        embedded = inputs if embedding is None else embedding.transform(inputs)
+        raws = [member._raw(inputs if member.embedding_ is None else embedded) for member in self._members]
+        blend = getattr(self.module_, "blend", None)
+        if blend is not None and not is_dataset(inputs):
+            raws = blend(raws, torch.from_numpy(np.asarray(inputs)))
         return MemberOutputs([Outputs(raw, self._reader, self.target_scaler_) for raw in raws])
 
     def _families_that_say(self, what: str, wanted: list[int]) -> list[Any]:
@@ -231,9 +308,10 @@ class EnsembleNet(BuildingNet):
         # Each member keeps its own module: a second copy would not share its parameters.
         bare: EnsembleNet = object.__new__(type(self))
         bare.__dict__.update({name: value for name, value in vars(self).items() if name != "module_"})
-        return super(EnsembleNet, bare).__getstate__()
+        state = super(EnsembleNet, bare).__getstate__()
+        return {**state, "_blend": getattr(self.module_, "blend", None)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         if self._members:
-            self._join_modules()
+            self._join_modules(self.__dict__.pop("_blend", None))

@@ -11,13 +11,15 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from skorch.utils import is_dataset
 from torch import Tensor
 
-from skmulti._validation import check_inputs, check_sample_weight, has_nan
+from skmulti._validation import check_sample_weight, has_nan
 from skmulti.columns import Columns
+from skmulti.encoding import EncodedInputs
 from skmulti.forward import learns, raw_outputs, rows_at_once
+from skmulti.inputs import InputNet
 from skmulti.losses import ColumnLoss, MixedLoss, Term
 from skmulti.outputs import Outputs, differences
 from skmulti.scaling import TargetScaler
-from skmulti.training import TensorLoader, TrainingNet
+from skmulti.training import TensorLoader
 from skmulti.training.precision import InMixedPrecision
 from skmulti.training.rows import is_weighted
 from skmulti.training.way import overridden
@@ -34,7 +36,7 @@ _OF_FORWARD = (
 )
 
 
-class ReadingNet(TrainingNet):
+class ReadingNet(InputNet):
     """What can be asked of a fitted net."""
 
     terms_: tuple[Term, ...]
@@ -245,7 +247,7 @@ class ReadingNet(TrainingNet):
         self._refuse_unfitted()
         # What skorch's scoring callbacks hand over where rows have weights.
         X = X["X"] if is_weighted(X) else X
-        return X if is_dataset(X) else check_inputs(self, X, reset=False)
+        return X if is_dataset(X) or isinstance(X, EncodedInputs) else self._encoded(self._check_inputs(X))
 
     def _raw(self, inputs: Any) -> Tensor:
         """Return the raw outputs of the network for checked inputs, or a dataset."""

@@ -6,13 +6,15 @@ import inspect
 from numbers import Integral, Real
 from typing import Any
 
-import torch
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from skorch.dataset import Dataset
 
 from skmulti.ensemble import EnsembleNet
 from skmulti.modules import MLP
+from skmulti.recipes import EFFORTS
 from skmulti.training import TensorLoader, TrainingDivergedError
+
+_AUTO = StrOptions({"auto"})
 
 
 class MultiOutputNetRegressor(EnsembleNet):
@@ -49,29 +51,63 @@ class MultiOutputNetRegressor(EnsembleNet):
         What NaN in y means: an error that names the columns, or a target that is left out of its column's loss (and
         of its group's). Each term is the mean over the rows that it saw, so that a column with few targets weighs
         as much as its loss weight says; rows without any target are dropped.
-    optimizer : class of torch.optim.Optimizer, default=torch.optim.Adam
-        The optimizer; its parameters are ``optimizer__<parameter>``, those of one part of the module
+    effort : {"fast", "default", "best", None}, default=None
+        How much time to spend: what parameters are that are left at "auto" (`recipe_` says what they were). What is
+        given always wins. None trains one plain net: Adam, a constant learning rate of 1e-3, 100 epochs, inputs as they
+        are. The others train an ensemble on scaled inputs with AdamW and a one-cycle schedule, and restore the best
+        epoch of each member; how many members and epochs depends on the effort and on the size of the data. "fast"
+        costs about what one plain net costs; "best" may take ten times as long as "default". This class, which does not
+        know its module, has None; `MultiOutputMLPRegressor` and `MultiOutputCNNRegressor` have "default".
+    missing_inputs : {"auto", "error", "impute"}, default="auto"
+        What NaN in a table X means: an error that names the columns; or the column's median, with an input beside it
+        that says where values were missing. "auto" is "error" with ``effort=None``, else "impute".
+    categorical_inputs : {"auto", "error", "one_hot"}, default="auto"
+        What a data frame's columns of categories or strings mean: an error, or one input for each category; a missing
+        category is one of its own, one that was not seen in `fit` is none, and of more than fifty the rare ones are
+        one. "auto" is "error" with ``effort=None``, else "one_hot".
+    scale_inputs : bool or "auto", default="auto"
+        Whether each column of a table, or each channel of images, is standardised; constant columns, and all but the
+        first of equal ones, are left out. A StandardScaler in front changes nothing then. "auto" is False with
+        ``effort=None``, else True.
+    numeric_embedding : {"auto", "piecewise_linear", "mixed", None}, default="auto"
+        Whether columns are encoded piecewise linearly [1]_: beside each column stand its parts between eight quantiles,
+        and how far each is filled up, so that steps and bends are learned easily. "mixed" does so for every second
+        member of an ensemble. "auto" is None with ``effort=None``, else what suits the size of the data.
+    linear_path : bool or "auto", default="auto"
+        Whether an ensemble stands beside a ridge regression: each column of squared error is predicted by a sum of
+        members and regression whose shares are none negative, at most 1 together, and learned from the rows that
+        members did not learn from [2]_. So a linear column is predicted by a linear model, and one that can't be
+        predicted by its mean. Needs early stopping with rows of `validation_fraction`; without, shares are equal.
+        "auto" is False with ``effort=None``, else True.
+    optimizer : class of torch.optim.Optimizer or "auto", default="auto"
+        The optimizer; "auto" is Adam with ``effort=None``, else AdamW. Its parameters are ``optimizer__<parameter>``, those of one part of the module
         ``optimizer__param_groups=[(pattern of parameter names, {parameter: value}), ...]``.
-    lr : float, default=1e-3
-        The learning rate.
-    max_epochs : int, default=100
-        How often to go through the rows; in `partial_fit` and with `warm_start`, how often more.
+    lr : float or "auto", default="auto"
+        The learning rate, of a schedule the highest one; "auto" is 1e-3 with ``effort=None``.
+    lr_schedule : {"auto", "one_cycle", None}, default="auto"
+        The course of the learning rate over the epochs of one call of `fit`: constant, or in one cycle [3]_, which
+        rises over the first quarter and falls with a cosine over the rest. "auto" is None with ``effort=None``, and
+        where `callbacks` hold a skorch LRScheduler. `callbacks` take other schedules.
+    max_epochs : int or "auto", default="auto"
+        How often to go through the rows; in `partial_fit` and with `warm_start`, how often more. "auto" is 100 with
+        ``effort=None``.
     batch_size : int or "auto", default="auto"
         Rows per step; -1 means all of them. "auto" makes about fifty steps an epoch, of 32 to 256 rows.
     shuffle : bool, default=True
         Whether each epoch goes through the rows in a new order.
-    early_stopping : bool, default=False
+    early_stopping : bool or "auto", default="auto"
         Whether to stop when the validation loss has not improved by `tol` for `n_iter_no_change` epochs, and to
         restore the parameters of the best epoch. The rows are X_val of `fit`, or what `train_split` chooses, or a
-        share of `validation_fraction`.
-    validation_fraction : float, default=0.1
-        The share of rows that early stopping sets aside, between 0 and 1.
-    n_iter_no_change : int, default=10
-        The patience of early stopping, in epochs.
+        share of `validation_fraction`. "auto" is False with ``effort=None``, else True.
+    validation_fraction : float or "auto", default="auto"
+        The share of rows that early stopping sets aside, between 0 and 1; members of an ensemble share all rows out
+        among themselves. "auto" is 0.1 with ``effort=None``, else 0.2.
+    n_iter_no_change : int or "auto", default="auto"
+        The patience of early stopping, in epochs; "auto" is 10 with ``effort=None``, else that of a whole cycle.
     tol : float, default=1e-4
         The least improvement that counts for early stopping.
-    n_members : int, default=1
-        How many nets to train; more than one make an ensemble. Each has its own initial parameters, order of rows and
+    n_members : int or "auto", default="auto"
+        How many nets to train; "auto" is 1 with ``effort=None``. More than one make an ensemble. Each has its own initial parameters, order of rows and
         validation share, stops by itself, and is one of `members_`. The ensemble predicts their mean (an angle's is on
         the circle, a rotation's a rotation), and a standard deviation for every column: what they disagree about,
         and what their losses call noise.
@@ -130,6 +166,8 @@ class MultiOutputNetRegressor(EnsembleNet):
         The names of y's columns; ``y0``, ``y1``, ... where y has none.
     target_scaler_ : TargetScaler
         What standardised the targets.
+    recipe_ : dict
+        The values of the parameters that were left at "auto".
     n_outputs_ : int
         The number of columns of y.
     n_features_in_ : int
@@ -151,6 +189,15 @@ class MultiOutputNetRegressor(EnsembleNet):
     TrainingDivergedError
         In `fit`, if a loss becomes NaN or infinite; the net keeps the parameters of the last good epoch.
 
+    References
+    ----------
+    .. [1] Y. Gorishniy, I. Rubachev and A. Babenko, "On Embeddings for Numerical Features in Tabular Deep Learning",
+       NeurIPS 2022, arXiv:2203.05556.
+    .. [2] D. H. Wolpert, "Stacked generalization", Neural Networks 5 (1992), 241-259; L. Breiman, "Stacked
+       regressions", Machine Learning 24 (1996), 49-64.
+    .. [3] L. N. Smith and N. Topin, "Super-Convergence: Very Fast Training of Neural Networks Using Large Learning
+       Rates", 2017, arXiv:1708.07120.
+
     Examples
     --------
     >>> import numpy as np
@@ -171,15 +218,22 @@ class MultiOutputNetRegressor(EnsembleNet):
     _parameter_constraints = {
         "scale_targets": ["boolean"],
         "missing_targets": [StrOptions({"error", "mask"})],
-        "lr": [Interval(Real, 0, None, closed="neither")],
-        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "effort": [StrOptions(set(EFFORTS)), None],
+        "missing_inputs": [StrOptions({"auto", "error", "impute"})],
+        "categorical_inputs": [StrOptions({"auto", "error", "one_hot"})],
+        "scale_inputs": ["boolean", _AUTO],
+        "numeric_embedding": [StrOptions({"auto", "piecewise_linear", "mixed"}), None],
+        "linear_path": ["boolean", _AUTO],
+        "lr": [Interval(Real, 0, None, closed="neither"), _AUTO],
+        "lr_schedule": [StrOptions({"auto", "one_cycle"}), None],
+        "max_epochs": [Interval(Integral, 1, None, closed="left"), _AUTO],
         "batch_size": [Interval(Integral, 1, None, closed="left"), Options(Integral, {-1}), StrOptions({"auto"})],
         "shuffle": ["boolean"],
-        "early_stopping": ["boolean"],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "early_stopping": ["boolean", _AUTO],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither"), _AUTO],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), _AUTO],
         "tol": [Interval(Real, 0, None, closed="left")],
-        "n_members": [Interval(Integral, 1, None, closed="left")],
+        "n_members": [Interval(Integral, 1, None, closed="left"), _AUTO],
         "bootstrap": ["boolean"],
         "warm_start": ["boolean"],
         "verbose": ["verbose"],
@@ -190,7 +244,7 @@ class MultiOutputNetRegressor(EnsembleNet):
         "training_loop": [StrOptions({"auto", "skorch"})],
         "callbacks": [list, None, StrOptions({"disable"})],
         "train_split": [callable, None],
-        "optimizer": [callable],
+        "optimizer": [callable, _AUTO],
         "dataset": [callable],
         "iterator_train": [callable],
         "iterator_valid": [callable],
@@ -206,16 +260,23 @@ class MultiOutputNetRegressor(EnsembleNet):
         column_groups: Any = None,
         scale_targets: bool = True,
         missing_targets: str = "error",
-        optimizer: Any = torch.optim.Adam,
-        lr: float = 1e-3,
-        max_epochs: int = 100,
+        effort: Any = None,
+        missing_inputs: str = "auto",
+        categorical_inputs: str = "auto",
+        scale_inputs: Any = "auto",
+        numeric_embedding: Any = "auto",
+        linear_path: Any = "auto",
+        optimizer: Any = "auto",
+        lr: Any = "auto",
+        lr_schedule: Any = "auto",
+        max_epochs: Any = "auto",
         batch_size: Any = "auto",
         shuffle: bool = True,
-        early_stopping: bool = False,
-        validation_fraction: float = 0.1,
-        n_iter_no_change: int = 10,
+        early_stopping: Any = "auto",
+        validation_fraction: Any = "auto",
+        n_iter_no_change: Any = "auto",
         tol: float = 1e-4,
-        n_members: int = 1,
+        n_members: Any = "auto",
         bootstrap: bool = False,
         warm_start: bool = False,
         random_state: Any = None,
@@ -280,8 +341,9 @@ class MultiOutputNetRegressor(EnsembleNet):
         """
         if self.warm_start and self.initialized_:
             return self.partial_fit(X, y, sample_weight, X_val=X_val, y_val=y_val, sample_weight_val=sample_weight_val)
-        with self._unchanged_on_error(but_for=TrainingDivergedError):
+        with self._unchanged_on_error(but_for=TrainingDivergedError), self._leaving_recipe():
             rows, holdout = self._begin(X, y, sample_weight, (X_val, y_val, sample_weight_val))
+            self._learns_blend = True
             self._train(rows, holdout)
         return self
 
@@ -324,12 +386,15 @@ class MultiOutputNetRegressor(EnsembleNet):
             If a loss becomes NaN or infinite; the net keeps the parameters of the last good epoch.
         """
         validation = (X_val, y_val, sample_weight_val)
-        with self._unchanged_on_error(but_for=TrainingDivergedError):
+        with self._unchanged_on_error(but_for=TrainingDivergedError), self._leaving_recipe():
+            # Rows come in parts: one part says too little of all.
+            self._learns_blend = False
             if not self.initialized_:
                 rows, holdout = self._begin(X, y, sample_weight, validation)
                 self.target_scaler_ = self.target_scaler_.thaw()
             else:
                 self._check_parameters()
+                self._take_recipe()
                 rows = self._check_rows(X, y, sample_weight)
                 holdout = self._check_holdout(*validation)
                 self._change_terms(rows, holdout)

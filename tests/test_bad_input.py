@@ -20,7 +20,7 @@ IMAGES = RNG.normal(size=(20, 1, 8, 8))
 
 
 def make_net(cls=MultiOutputMLPRegressor, **params):
-    return cls(**{"hidden_layer_sizes": (4,), "max_epochs": 1, "random_state": 0, **params})
+    return cls(**{"effort": None, "hidden_layer_sizes": (4,), "max_epochs": 1, "random_state": 0, **params})
 
 
 def refused(message, error=ValueError):

@@ -22,7 +22,7 @@ Y = pd.DataFrame(X @ [[1, 0, 1], [0, 9, 1], [0, 0, 1]], columns=NAMES)
 
 
 def make_net(cls=MultiOutputMLPRegressor, **params):
-    return cls(**{"hidden_layer_sizes": (4,), "max_epochs": 2, "random_state": 0, **params})
+    return cls(**{"effort": None, "hidden_layer_sizes": (4,), "max_epochs": 2, "random_state": 0, **params})
 
 
 def refused(message, error=ValueError):
@@ -90,28 +90,32 @@ class Explodes(nn.Module):
 @pytest.mark.parametrize(
     ("parameter", "value", "must"),
     [
-        ("max_epochs", 0, "an int in the range [1, inf)"),
-        ("max_epochs", 1.5, "an int in the range [1, inf)"),
+        ("max_epochs", 0, "an int in the range [1, inf) or a str among {'auto'}"),
+        ("max_epochs", 1.5, "an int in the range [1, inf) or a str among {'auto'}"),
         ("batch_size", 0, "an int in the range [1, inf), a int among {-1} or a str among {'auto'}"),
         ("batch_size", "big", "an int in the range [1, inf), a int among {-1} or a str among {'auto'}"),
-        ("lr", 0, "a float in the range (0.0, inf)"),
-        ("lr", -0.1, "a float in the range (0.0, inf)"),
-        ("lr", float("nan"), "a float in the range (0.0, inf)"),
-        ("lr", float("inf"), "a float in the range (0.0, inf)"),
-        ("lr", "fast", "a float in the range (0.0, inf)"),
-        ("validation_fraction", 0, "a float in the range (0.0, 1.0)"),
-        ("validation_fraction", 1.0, "a float in the range (0.0, 1.0)"),
-        ("n_iter_no_change", 0, "an int in the range [1, inf)"),
+        ("lr", 0, "a float in the range (0.0, inf) or a str among {'auto'}"),
+        ("lr", -0.1, "a float in the range (0.0, inf) or a str among {'auto'}"),
+        ("lr", float("nan"), "a float in the range (0.0, inf) or a str among {'auto'}"),
+        ("lr", float("inf"), "a float in the range (0.0, inf) or a str among {'auto'}"),
+        ("lr", "fast", "a float in the range (0.0, inf) or a str among {'auto'}"),
+        ("validation_fraction", 0, "a float in the range (0.0, 1.0) or a str among {'auto'}"),
+        ("validation_fraction", 1.0, "a float in the range (0.0, 1.0) or a str among {'auto'}"),
+        ("n_iter_no_change", 0, "an int in the range [1, inf) or a str among {'auto'}"),
         ("tol", -1, "a float in the range [0.0, inf)"),
         ("scale_targets", "yes", f"an instance of 'bool' or an instance of {NUMPY_BOOL}"),
         ("shuffle", 2, f"an instance of 'bool' or an instance of {NUMPY_BOOL}"),
-        ("early_stopping", "yes", f"an instance of 'bool' or an instance of {NUMPY_BOOL}"),
+        (
+            "early_stopping",
+            "yes",
+            f"an instance of 'bool' or an instance of {NUMPY_BOOL} or a str among {{'auto'}}",
+        ),
         ("warm_start", None, f"an instance of 'bool' or an instance of {NUMPY_BOOL}"),
         ("compile", "yes", f"an instance of 'bool' or an instance of {NUMPY_BOOL}"),
         ("verbose", "loud", f"an int in the range [0, inf), an instance of 'bool' or an instance of {NUMPY_BOOL}"),
         ("callbacks", "off", "an instance of 'list', None or a str among {'disable'}"),
         ("train_split", 5, "a callable or None"),
-        ("optimizer", "adam", "a callable"),
+        ("optimizer", "adam", "a callable or a str among {'auto'}"),
         ("iterator_train", 2, "a callable"),
         ("dataset", 2, "a callable"),
     ],

@@ -16,6 +16,8 @@ from skmulti.conformal import SplitConformalRegressor
 
 ESTIMATORS = [
     MultiOutputNetRegressor(),
+    MultiOutputMLPRegressor(effort=None),
+    MultiOutputMLPRegressor(effort="fast"),
     MultiOutputMLPRegressor(),
     MultiOutputCNNRegressor(),
     MultiHeadRegressor(),
@@ -24,7 +26,7 @@ ESTIMATORS = [
 
 ENSEMBLES = [
     MultiOutputNetRegressor(n_members=2, max_epochs=50),
-    MultiOutputMLPRegressor(n_members=2, max_epochs=50),
+    MultiOutputMLPRegressor(effort=None, n_members=2, max_epochs=50),
     MultiOutputCNNRegressor(n_members=2, max_epochs=30),
     MultiHeadRegressor(n_members=2, max_epochs=50),
 ]

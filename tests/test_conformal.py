@@ -159,7 +159,7 @@ def angles(n=200):
 @pytest.mark.parametrize("in_pipeline", [False, True], ids=["net", "pipeline"])
 def test_angles_of_our_nets_are_measured_the_shorter_way_round(in_pipeline):
     X, y = angles()
-    net = MultiOutputMLPRegressor((8,), loss={"angle": "circular"}, max_epochs=30, lr=0.01, random_state=0)
+    net = MultiOutputMLPRegressor((8,), effort=None, loss={"angle": "circular"}, max_epochs=30, lr=0.01, random_state=0)
     model = make_pipeline(StandardScaler(), net) if in_pipeline else net
     conformal = SplitConformalRegressor(model, random_state=0).fit(X, y)
     assert conformal.half_widths_[0] < 60
@@ -175,7 +175,7 @@ def test_nets_with_missing_targets_have_intervals_too():
     X, y = angles()
     holes = y.mask(np.random.default_rng(1).random(y.shape) < 0.4)
     net = MultiOutputMLPRegressor(
-        (8,), loss={"angle": "circular"}, max_epochs=3, random_state=0, missing_targets="mask"
+        (8,), effort=None, loss={"angle": "circular"}, max_epochs=3, random_state=0, missing_targets="mask"
     )
     conformal = SplitConformalRegressor(net, random_state=0).fit(X, holes)
     assert np.isfinite(conformal.predict_interval(X)).all()

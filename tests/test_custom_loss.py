@@ -65,7 +65,7 @@ def draw(n=60):
 
 
 def net(**params):
-    return MultiOutputMLPRegressor((8,), **{"max_epochs": 4, "random_state": 0, "lr": 0.01, **params})
+    return MultiOutputMLPRegressor((8,), effort=None, **{"max_epochs": 4, "random_state": 0, "lr": 0.01, **params})
 
 
 @pytest.mark.parametrize("bend", [0.3, 1.0, 2.5])
@@ -176,7 +176,9 @@ def test_every_loss_is_fitted_predicted_pickled_and_cloned(example, estimator):
     heads = {"heads": {"group": names, "rest": ["other"]}} if estimator is MultiHeadRegressor else {
         "column_groups": {"group": names}}  # fmt: skip
     loss = example.loss if example.name not in COLUMN_LOSSES else example.name
-    model = estimator(hidden_layer_sizes=(6,), loss={"group": loss}, max_epochs=2, random_state=0, lr=0.01, **heads)
+    model = estimator(
+        hidden_layer_sizes=(6,), loss={"group": loss}, effort=None, max_epochs=2, random_state=0, lr=0.01, **heads
+    )
     fitted = clone(model).fit(X, y)
     read = fitted.predict(X)
     assert read.shape == (24, example.n_columns + 1)
@@ -228,13 +230,13 @@ class Squares(ColumnLoss):
 
 def squares(kind):
     X = np.random.default_rng(0).normal(size=(60, 3))
-    return MultiOutputMLPRegressor((8,), loss=Squares(kind), max_epochs=3, random_state=0).fit(X, X)
+    return MultiOutputMLPRegressor((8,), effort=None, loss=Squares(kind), max_epochs=3, random_state=0).fit(X, X)
 
 
 @pytest.mark.parametrize("kind", ["right", "in place"])
 def test_a_gradient_of_ones_own_learns_as_that_of_autograd(kind):
     X = np.random.default_rng(0).normal(size=(60, 3))
-    theirs = MultiOutputMLPRegressor((8,), max_epochs=3, random_state=0).fit(X, X)
+    theirs = MultiOutputMLPRegressor((8,), effort=None, max_epochs=3, random_state=0).fit(X, X)
     ours = squares(kind)
     np.testing.assert_allclose(ours.predict(X), theirs.predict(X), rtol=1e-5, atol=1e-6)
     assert ours.history[:, "train_loss"] == pytest.approx(theirs.history[:, "train_loss"], rel=1e-5)

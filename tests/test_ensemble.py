@@ -47,7 +47,7 @@ LOSS = {"length": "gaussian_nll", "angle": "von_mises_nll"}
 
 def make_net(**params):
     defaults = {"loss": LOSS, "n_members": 3, "max_epochs": 4, "lr": 0.01, "random_state": 0, "batch_size": 16}
-    return MultiOutputMLPRegressor((8,), **{**defaults, **params})
+    return MultiOutputMLPRegressor((8,), effort=None, **{**defaults, **params})
 
 
 def parameters_of(net):
@@ -78,9 +78,11 @@ def test_members_are_nets_of_the_same_class_with_seeds_of_their_own(fitted):
     assert len({member.random_state for member in fitted.members_}) == 3
     assert not torch.equal(parameters_of(fitted.members_[0]), parameters_of(fitted.members_[1]))
     own = ("n_members", "bootstrap", "random_state", "verbose")
+    # What the ensemble was left to choose is chosen once, for all members.
+    chosen = {**fitted.get_params(), **fitted.recipe_}
     for member in fitted.members_:
         given = {name: value for name, value in member.get_params().items() if name not in own}
-        assert given == {name: value for name, value in fitted.get_params().items() if name not in own}
+        assert given == {name: value for name, value in chosen.items() if name not in own}
         assert member.n_members == 1
         assert list(member.target_names_) == list(Y)
 
@@ -125,8 +127,8 @@ def test_a_grid_search_chooses_the_number_of_members():
     [
         MultiOutputNetRegressor(module__hidden_layer_sizes=(4,)),
         MultiHeadRegressor(heads={"a": [0, 1], "b": [2]}, optimizer__param_groups=[("heads.a.*", {"lr": 0.1})]),
-        MultiOutputCNNRegressor((2,), image_shape=(1, 3), hidden_layer_sizes=(4,), normalization="batch"),
-        MultiOutputMLPRegressor((4,), optimizer=torch.optim.LBFGS, batch_size=-1),
+        MultiOutputCNNRegressor((2,), effort=None, image_shape=(1, 3), hidden_layer_sizes=(4,), normalization="batch"),
+        MultiOutputMLPRegressor((4,), effort=None, optimizer=torch.optim.LBFGS, batch_size=-1),
     ],
     ids=lambda net: type(net).__name__,
 )
@@ -485,8 +487,8 @@ def test_an_ensemble_is_trimmed_for_prediction(fitted):
 @pytest.mark.parametrize("n_members", [0, -1, "4", 2.5, None], ids=str)
 def test_a_number_of_members_that_is_none_is_refused(n_members):
     message = (
-        "The 'n_members' parameter of MultiOutputMLPRegressor must be an int in the range [1, inf). "
-        f"Got {n_members!r} instead."
+        "The 'n_members' parameter of MultiOutputMLPRegressor must be an int in the range [1, inf) or a str among "
+        f"{{'auto'}}. Got {n_members!r} instead."
     )
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         make_net(n_members=n_members).fit(X, Y)

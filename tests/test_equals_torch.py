@@ -88,12 +88,12 @@ def table(n_columns):
 
 # (plain module, its criterion, the data, one of our estimators that is the same)
 CASES = {
-    "cnn": (PlainCNN, box_loss, images, MultiOutputCNNRegressor(loss=nn.MSELoss())),
+    "cnn": (PlainCNN, box_loss, images, MultiOutputCNNRegressor(effort=None, loss=nn.MSELoss())),
     "mlp": (
         PlainMLP,
         angle_and_distance_loss,
         table(2),
-        MultiOutputMLPRegressor((64,), loss=["squared_error", "absolute_error"]),
+        MultiOutputMLPRegressor((64,), effort=None, loss=["squared_error", "absolute_error"]),
     ),
     "two heads": (
         PlainTwoHeads,
@@ -250,7 +250,9 @@ def test_circular_has_at_most_half_the_wrapped_error_of_the_raw_angle(low):
     y, y_test = ((values - low) % 360 + low for values in (y, y_test))
     errors = {}
     for loss in ("circular", "squared_error"):
-        net = MultiOutputMLPRegressor((32, 32), loss=loss, lr=0.01, max_epochs=30, random_state=0).fit(X, y)
+        net = MultiOutputMLPRegressor((32, 32), effort=None, loss=loss, lr=0.01, max_epochs=30, random_state=0).fit(
+            X, y
+        )
         y_pred = net.predict(X_test)
         errors[loss] = np.abs((y_pred - y_test + 180) % 360 - 180).mean()
     assert errors["circular"] <= 0.5 * errors["squared_error"]

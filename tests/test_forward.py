@@ -9,7 +9,7 @@ from skmulti import MultiOutputCNNRegressor, MultiOutputMLPRegressor, MultiOutpu
 from skmulti.forward import learns, raw_outputs, rows_at_once
 
 X = np.random.default_rng(0).normal(size=(10_001, 4)).astype(np.float32)
-NET = MultiOutputMLPRegressor((8,), max_epochs=1, random_state=0).fit(X[:100], X[:100, :2])
+NET = MultiOutputMLPRegressor((8,), effort=None, max_epochs=1, random_state=0).fit(X[:100], X[:100, :2])
 
 
 class Counts(nn.Module):
@@ -56,7 +56,7 @@ def test_inputs_are_not_copied_and_not_changed():
 
 
 def test_a_hook_on_a_layer_hears_of_predictions():
-    net = MultiOutputMLPRegressor((8,), max_epochs=1).fit(X[:100], X[:100, :2])
+    net = MultiOutputMLPRegressor((8,), effort=None, max_epochs=1).fit(X[:100], X[:100, :2])
     calls = []
     net.module_.hidden[0].register_forward_hook(lambda *args: calls.append(1))
     net.predict(X[:1])
@@ -74,7 +74,7 @@ def test_a_hook_on_all_modules_hears_of_predictions():
 
 
 def test_layers_that_were_set_to_learn_do_not_learn_in_predictions():
-    net = MultiOutputMLPRegressor((8,), dropout=0.5, max_epochs=1).fit(X[:100], X[:100, :2])
+    net = MultiOutputMLPRegressor((8,), effort=None, dropout=0.5, max_epochs=1).fit(X[:100], X[:100, :2])
     expected = net.predict(X[:9])
     net.module_.hidden[2].train()
     assert learns(net.module_)
@@ -84,7 +84,7 @@ def test_layers_that_were_set_to_learn_do_not_learn_in_predictions():
 @pytest.mark.parametrize("n_rows", [1, 3, 50])
 def test_images_are_predicted_by_the_module_itself(n_rows):
     images = np.random.default_rng(0).normal(size=(50, 6, 6)).astype(np.float32)
-    net = MultiOutputCNNRegressor((4,), max_epochs=1, scale_targets=False).fit(images, images[:, 0, :2])
+    net = MultiOutputCNNRegressor((4,), effort=None, max_epochs=1, scale_targets=False).fit(images, images[:, 0, :2])
     with torch.no_grad():
         expected = net.module_.eval()(torch.from_numpy(images[:n_rows])).numpy()
     np.testing.assert_allclose(net.predict(images[:n_rows]), expected, rtol=1e-5, atol=1e-6)

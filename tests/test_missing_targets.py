@@ -35,7 +35,7 @@ def with_holes(y, share=0.3, seed=1):
 
 def net(**params):
     params = {"loss": LOSS, "column_groups": {"box": BOX}, "missing_targets": "mask", **params}
-    return MultiOutputMLPRegressor((8,), **{"max_epochs": 4, "random_state": 0, "lr": 0.01, **params})
+    return MultiOutputMLPRegressor((8,), effort=None, **{"max_epochs": 4, "random_state": 0, "lr": 0.01, **params})
 
 
 def parameters_of(fitted):
@@ -161,7 +161,7 @@ def test_missing_targets_are_refused_by_default_with_columns_and_counts():
     )
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         net(missing_targets="error").fit(X, y)
-    assert MultiOutputMLPRegressor().missing_targets == "error"
+    assert MultiOutputMLPRegressor(effort=None).missing_targets == "error"
 
 
 def test_a_column_with_no_value_at_all_is_refused_by_name():
@@ -272,7 +272,9 @@ def test_half_of_the_real_measurements_missing_costs_little():
     holes = np.where(np.random.default_rng(0).random(y_train.shape) < 0.5, np.nan, y_train)
     scores = []
     for targets in (y_train, holes):
-        fitted = MultiOutputMLPRegressor((64,), max_epochs=60, lr=3e-3, random_state=0, missing_targets="mask")
+        fitted = MultiOutputMLPRegressor(
+            (64,), effort=None, max_epochs=60, lr=3e-3, random_state=0, missing_targets="mask"
+        )
         scores.append(fitted.fit(X_train, targets).score(X_test, y_test))
     print("mean R2 complete, 50 % missing:", scores)
     assert scores[0] > LinearRegression().fit(X_train, y_train).score(X_test, y_test) - 0.02

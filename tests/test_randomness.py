@@ -19,10 +19,10 @@ X = RNG.normal(size=(40, 6))
 Y = X[:, :2] @ [[1, 2], [3, 4]]
 
 NETS = {
-    "mlp": MultiOutputMLPRegressor(dropout=0.3, normalization="batch", early_stopping=True),
-    "cnn": MultiOutputCNNRegressor(channels=(2, 3), image_shape=(2, 3), dropout=0.3),
+    "mlp": MultiOutputMLPRegressor(effort=None, dropout=0.3, normalization="batch", early_stopping=True),
+    "cnn": MultiOutputCNNRegressor(effort=None, channels=(2, 3), image_shape=(2, 3), dropout=0.3),
     "heads": MultiHeadRegressor(head_hidden_layer_sizes=(4,), dropout=0.3),
-    "loader": MultiOutputMLPRegressor(iterator_train=DataLoader, dropout=0.3),
+    "loader": MultiOutputMLPRegressor(effort=None, iterator_train=DataLoader, dropout=0.3),
 }
 
 

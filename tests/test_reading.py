@@ -35,7 +35,7 @@ def draw(n=80, seed=0):
 
 def net(**params):
     params = {"loss": LOSS, "column_groups": GROUPS, "max_epochs": 20, "random_state": 0, "lr": 0.01, **params}
-    return MultiOutputMLPRegressor((16,), **params)
+    return MultiOutputMLPRegressor((16,), effort=None, **params)
 
 
 @pytest.fixture(scope="module")
@@ -260,7 +260,9 @@ def test_a_known_noise_that_changes_with_x_is_recovered_within_15_percent():
     X = rng.uniform(-1, 1, (4000, 1)).astype(np.float32)
     noise = 30 * np.exp(X[:, 0])
     y = 1000 + 200 * np.sin(3 * X[:, 0]) + noise * rng.normal(size=4000)
-    one = MultiOutputMLPRegressor((32,), loss="gaussian_nll", max_epochs=60, lr=5e-3, batch_size=256, random_state=0)
+    one = MultiOutputMLPRegressor(
+        (32,), effort=None, loss="gaussian_nll", max_epochs=60, lr=5e-3, batch_size=256, random_state=0
+    )
     grid = np.linspace(-0.9, 0.9, 50, dtype=np.float32)[:, None]
     y_pred, y_std = one.fit(X, y).predict(grid, return_std=True)
     error = np.abs(y_std / (30 * np.exp(grid[:, 0])) - 1)

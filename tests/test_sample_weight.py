@@ -31,7 +31,7 @@ def draw(n=40, seed=0):
 
 def net(**params):
     params = {"loss": LOSS, "column_groups": {"box": BOX}, "batch_size": -1, "shuffle": False, **params}
-    return MultiOutputMLPRegressor((8,), **{"max_epochs": 5, "random_state": 0, "lr": 0.01, **params})
+    return MultiOutputMLPRegressor((8,), effort=None, **{"max_epochs": 5, "random_state": 0, "lr": 0.01, **params})
 
 
 def parameters_of(fitted):

@@ -29,7 +29,7 @@ Y = pd.DataFrame(X @ [[1, 0, 1], [0, 9, 1], [0, 0, 1]] + [0, 50, 0], columns=NAM
 
 
 def make_net(cls=MultiOutputMLPRegressor, **params):
-    return cls(**{"max_epochs": 3, "lr": 0.01, "random_state": 0, **params})
+    return cls(**{"effort": None, "max_epochs": 3, "lr": 0.01, "random_state": 0, **params})
 
 
 @pytest.fixture(scope="module")
@@ -267,7 +267,7 @@ def test_a_net_keeps_the_precision_that_it_was_built_with():
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)
     try:
-        net = MultiOutputMLPRegressor((4,), max_epochs=2, random_state=0).fit(X, Y)
+        net = MultiOutputMLPRegressor((4,), effort=None, max_epochs=2, random_state=0).fit(X, Y)
         expected = net.predict(X)
     finally:
         torch.set_default_dtype(before)

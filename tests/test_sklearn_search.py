@@ -31,7 +31,7 @@ Y = pd.DataFrame(X @ [[1, 0, 1], [0, 9, 1], [0, 0, 1]] + [0, 50, 0], columns=NAM
 
 
 def make_net(cls=MultiOutputMLPRegressor, **params):
-    return cls(**{"hidden_layer_sizes": (8,), "max_epochs": 3, "lr": 0.01, "random_state": 0, **params})
+    return cls(**{"effort": None, "hidden_layer_sizes": (8,), "max_epochs": 3, "lr": 0.01, "random_state": 0, **params})
 
 
 def make_pipe(**params):

@@ -39,7 +39,7 @@ SPLIT = ValidSplit([(np.arange(30), np.arange(30, 40))])
 
 
 def make_net(cls=MultiOutputMLPRegressor, **params):
-    return cls(**{"hidden_layer_sizes": (8,), "max_epochs": 3, "lr": 0.01, "random_state": 0, **params})
+    return cls(**{"effort": None, "hidden_layer_sizes": (8,), "max_epochs": 3, "lr": 0.01, "random_state": 0, **params})
 
 
 def lrs_of(net):

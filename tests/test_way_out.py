@@ -21,7 +21,7 @@ Y = pd.DataFrame(X @ [[1, 0, 1], [0, 9, 1], [0, 0, 1]], columns=["angle", "dista
 
 
 def make_net(cls=MultiOutputMLPRegressor, **params):
-    return cls(**{"hidden_layer_sizes": (4,), "max_epochs": 1, "random_state": 0, **params})
+    return cls(**{"effort": None, "hidden_layer_sizes": (4,), "max_epochs": 1, "random_state": 0, **params})
 
 
 def refused(message, error=ValueError):
@@ -43,7 +43,7 @@ def test_a_parameter_of_another_name_is_led_to_ours(given, meant):
         f"MultiOutputMLPRegressor.__init__() got an unexpected keyword argument {given!r}. Did you mean {meant!r}?"
     )
     with refused(message, TypeError):
-        MultiOutputMLPRegressor(**{given: 1})
+        MultiOutputMLPRegressor(effort=None, **{given: 1})
 
 
 def test_a_parameter_of_a_loss_needs_its_column():

@@ -130,7 +130,7 @@ def fit_steps(
 
 def _begin(net: Any, call: Call, begun: dict[Any, Member]) -> Member:
     # Data are checked and cast once for all nets that read them in the same way.
-    reads_as = (type(net), repr(net.missing_targets))
+    reads_as = (type(net), *map(repr, net._reads_as()))
     first = begun.get(reads_as)
     if first is not None:
         net._begin_beside(first.net, first.rows, first.holdout)

@@ -15,6 +15,8 @@ class Members(nn.Module):
     ----------
     modules : iterable of torch.nn.Module
         The modules; their parameters are shared, not copied.
+    blend : torch.nn.Module, default=None
+        How their raw outputs are joined, kept beside them.
 
     Examples
     --------
@@ -25,9 +27,10 @@ class Members(nn.Module):
     torch.Size([4, 5, 2])
     """
 
-    def __init__(self, modules: Iterable[nn.Module]) -> None:
+    def __init__(self, modules: Iterable[nn.Module], blend: nn.Module | None = None) -> None:
         super().__init__()
         self.members = nn.ModuleList(modules)
+        self.blend = blend
 
     def forward(self, X: Tensor) -> Tensor:
         """Return the raw outputs of all modules for the same inputs.

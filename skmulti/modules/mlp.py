@@ -27,11 +27,15 @@ class _MLPTrunk(nn.Module):
         activation: Activation,
         dropout: float,
         normalization: str | None,
+        scaling_layer: bool = False,
+        initialization: str = "torch",
     ) -> None:
         super().__init__()
         self.input_shape = check_shape("input_shape", input_shape)
         n_features = prod(self.input_shape)
-        self.hidden = hidden_layers(n_features, hidden_layer_sizes, activation, dropout, normalization)
+        self.hidden = hidden_layers(
+            n_features, hidden_layer_sizes, activation, dropout, normalization, scaling_layer, initialization
+        )
         self.n_features_out = n_features_out(n_features, hidden_layer_sizes)
 
     def forward(self, X: Tensor) -> Tensor:
@@ -60,11 +64,16 @@ class MLP(_MLPTrunk):
     normalization : {"batch", "layer"} or None, default=None
         Normalization between each hidden Linear and its activation. "batch" needs training
         batches of two rows or more.
+    scaling_layer : bool, default=False
+        Whether each feature is first multiplied by a number that is learned.
+    initialization : {"torch", "he"}, default="torch"
+        How the layers begin: as torch has it; or the hidden ones with normal weights of variance 2 / n_in and normal
+        biases of standard deviation 0.5, and the last one with zeros, so that all predictions begin at the mean.
 
     Attributes
     ----------
     hidden : nn.Sequential
-        The hidden layers: Linear, normalization, activation, dropout for each size.
+        The hidden layers: the scaling layer, then Linear, normalization, activation, dropout for each size.
     output : nn.Linear
         The last layer.
 
@@ -91,9 +100,16 @@ class MLP(_MLPTrunk):
         activation: Activation = "relu",
         dropout: float = 0.0,
         normalization: str | None = None,
+        scaling_layer: bool = False,
+        initialization: str = "torch",
     ) -> None:
-        super().__init__(input_shape, hidden_layer_sizes, activation, dropout, normalization)
+        super().__init__(
+            input_shape, hidden_layer_sizes, activation, dropout, normalization, scaling_layer, initialization
+        )
         self.output = nn.Linear(self.n_features_out, check_size("n_outputs", n_outputs))
+        if initialization == "he":
+            nn.init.zeros_(self.output.weight)
+            nn.init.zeros_(self.output.bias)
 
     def forward(self, X: Tensor) -> Tensor:
         """Return the raw outputs.

@@ -17,10 +17,12 @@ from torch.utils.data import DataLoader, Subset
 
 from skmulti._skorch import ContractNet, has_batch_norm
 from skmulti.training.callbacks import LossScoring, TermLog
+from skmulti.training.folds import Fold
 from skmulti.training.loader import TensorLoader
 from skmulti.training.precision import InMixedPrecision
 from skmulti.training.randomness import RandomStreams
 from skmulti.training.rows import Rows, is_weighted
+from skmulti.training.schedule import OneCycle
 from skmulti.training.steps import check_raw
 from skmulti.training.threads import choose_threads, limited_threads
 
@@ -42,7 +44,11 @@ class BatchingNet(ContractNet):
     _streams: RandomStreams
     # Multiplications of the network for one row.
     _work_per_row: int
+    # The shape of one row as the network takes it.
+    _encoded_shape: tuple[int, ...]
     _holdout: Rows | None = None
+    # Its validation rows as a member of an ensemble: one of the folds that share out all rows.
+    _fold: Fold | None = None
     # Whether it learns from a bootstrap sample of its rows.
     _draws_rows = False
     _batch_terms: tuple[Tensor, Tensor | float] | None = None
@@ -55,11 +61,13 @@ class BatchingNet(ContractNet):
             ("valid_loss", LossScoring(name="valid_loss")),
             ("print_log", TermLog()),
         ]
-        if self.early_stopping:
+        if self.early_stopping is True:
             stop = EarlyStopping(
                 patience=self.n_iter_no_change, threshold=self.tol, threshold_mode="abs", load_best=True
             )
             callbacks.insert(3, ("early_stopping", stop))
+        if self.lr_schedule == "one_cycle":
+            callbacks.insert(1, ("lr_schedule", OneCycle()))
         return callbacks
 
     def get_split_datasets(self, X: Any, y: Any = None, **split_params: Any) -> tuple[Any, Any]:
@@ -75,8 +83,7 @@ class BatchingNet(ContractNet):
         if self._holdout is not None:
             return self.get_dataset(X, y), self.get_dataset(self._holdout.inputs, self._holdout.y)
         if self.train_split is None and self.early_stopping:
-            share = ShuffleSplit(1, test_size=self.validation_fraction, random_state=self._streams.split_seed)
-            train, valid = ValidSplit(share)(self.get_dataset(X, y), y)
+            train, valid = ValidSplit(self._share())(self.get_dataset(X, y), y)
         else:
             train, valid = super().get_split_datasets(X, y, **split_params)
         if self.early_stopping and valid is None:
@@ -96,6 +103,15 @@ class BatchingNet(ContractNet):
                 f"Got {len(train)} and {0 if valid is None else len(valid)} rows."
             )
         return train, valid
+
+    def _share(self) -> Any:
+        """Return what chooses the validation rows: the same at every call."""
+        return self._fold or ShuffleSplit(1, test_size=self.validation_fraction, random_state=self._streams.split_seed)
+
+    def _left_out(self, y: np.ndarray) -> np.ndarray:
+        """Return which rows early stopping set aside."""
+        left_out: np.ndarray = next(self._share().split(y))[1]
+        return left_out
 
     def _with_replacement(self, dataset: Any) -> Subset[Any]:
         """Return as many rows of a dataset, drawn with replacement: the same at every call, and not copied."""

@@ -185,9 +185,14 @@ class TrainingNet(BatchingNet):
         row = self.history[-1]
         raise TrainingDivergedError(divergence_message(row["epoch"], self._first_broken))
 
+    def _encoded_rows(self, rows: Rows) -> Rows:
+        """Return checked rows as the network takes them."""
+        return rows
+
     def _train(self, rows: Rows, holdout: Rows | None) -> None:
         """Run skorch's training on checked rows."""
-        self._holdout = holdout
+        self._holdout = None if holdout is None else self._encoded_rows(holdout)
+        rows = self._encoded_rows(rows)
         X, y = rows.inputs, rows.y
         try:
             n_rows = self._rows_per_batch(self.batch_size, len(rows.y), training=True)
@@ -198,6 +203,10 @@ class TrainingNet(BatchingNet):
             raise
         finally:
             self._leave_training()
+            self._leave_recipe()
+
+    def _leave_recipe(self) -> None:
+        """Let parameters be as they were given."""
 
     def _give_up(self, error: Exception, X: Any, y: Any) -> None:
         """Go back to the last good parameters after an error in training."""

@@ -12,6 +12,7 @@ from skmulti.losses import MixedLoss
 from skmulti.training.callbacks import LossScoring, TermLog
 from skmulti.training.device_rows import DeviceRows
 from skmulti.training.loader import TensorLoader
+from skmulti.training.schedule import OneCycle
 
 _BATCH_EVENTS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 # The methods of a net that make a batch what it is; who overrides one wants it called.
@@ -94,7 +95,7 @@ def why_skorch(net: Any, base: type, iterator: Any, *, training: bool) -> str:
 
 def is_watched(net: Any, base: type) -> bool:
     """Return whether somebody may look at the net, or change it, between two epochs."""
-    own = (EpochTimer, LossScoring, TermLog, EarlyStopping)
+    own = (EpochTimer, LossScoring, TermLog, EarlyStopping, OneCycle)
     events = ("on_epoch_begin", "on_epoch_end", "notify")
     return bool(overridden(net, base, events)) or any(type(callback) not in own for _, callback in net.callbacks_)
 

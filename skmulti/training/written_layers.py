@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from skmulti.modules._layers import Scaling
 from skmulti.training.written_images import Convolution, Learning, MaxPool2x2
 
 aten = torch.ops.aten
@@ -96,6 +97,21 @@ class _Linear(Learning):
         if self._by_bias is not None:
             torch.sum(gradient, 0, out=self._by_bias)
         return torch.mm(gradient, self._weight) if for_input else None
+
+
+class _Scaling(Learning):
+    """Each feature times a factor."""
+
+    def __init__(self, layer: Scaling, gradients: Gradients) -> None:
+        self._weight, self._rate, self._by_weight = layer.weight.data, layer.rate, gradients[layer.weight]
+
+    def forward(self, x: Tensor) -> Tensor:
+        self._x, self._factor = x, 1 + self._rate * self._weight
+        return x * self._factor
+
+    def backward(self, gradient: Tensor, *, for_input: bool = True) -> Tensor | None:
+        torch.sum(gradient * self._x, 0, out=self._by_weight).mul_(self._rate)
+        return gradient * self._factor if for_input else None
 
 
 class _LayerNorm(Learning):
@@ -286,6 +302,7 @@ _ACTIVATIONS: Mapping[type[nn.Module], Callable[[Any, Gradients], Any]] = {
 _LAYERS: Mapping[type[nn.Module], Callable[[Any, Gradients], Any]] = {
     **_ACTIVATIONS,
     nn.Linear: _Linear,
+    Scaling: _Scaling,
     nn.Flatten: Flatten.of,
     nn.Conv2d: Convolution.of,
     nn.MaxPool2d: MaxPool2x2.of,

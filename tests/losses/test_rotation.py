@@ -180,4 +180,4 @@ def test_without_roma_fit_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "roma", None)
     message = "The loss 'rotation' needs the package roma. Install it with: pip install skmulti[rotation]"
     with pytest.raises(ImportError, match=f"^{re.escape(message)}$"):
-        MultiOutputMLPRegressor(loss="rotation").fit(np.zeros((4, 2)), Turn.random(4, 0).as_rotvec())
+        MultiOutputMLPRegressor(effort=None, loss="rotation").fit(np.zeros((4, 2)), Turn.random(4, 0).as_rotvec())

@@ -24,7 +24,7 @@ both_searches = pytest.mark.parametrize("make_search", [BatchedGridSearchCV, Bat
 
 
 def make_net(cls=MultiOutputMLPRegressor, **params):
-    return cls(**{"hidden_layer_sizes": (5,), "max_epochs": 3, "lr": 0.01, "random_state": 0, **params})
+    return cls(**{"effort": None, "hidden_layer_sizes": (5,), "max_epochs": 3, "lr": 0.01, "random_state": 0, **params})
 
 
 def make_pipe(net=None, **params):

@@ -192,7 +192,7 @@ def test_a_module_of_the_users_own():
 def test_images_are_trained_in_turn():
     images = np.random.default_rng(0).normal(size=(24, 1, 8, 8)).astype(np.float32)
     targets = images.mean(axis=(2, 3)) * [1, 2]
-    net = MultiOutputCNNRegressor(max_epochs=1, random_state=0)
+    net = MultiOutputCNNRegressor(effort=None, max_epochs=1, random_state=0)
     search = BatchedGridSearchCV(net, LRS, cv=2, error_score="raise").fit(images, targets)
     check_same(search, theirs(search).fit(images, targets))
     check_counts(search, 6, n_stacked=0)

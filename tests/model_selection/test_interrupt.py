@@ -24,7 +24,7 @@ from skmulti import MultiOutputMLPRegressor
 from skmulti.model_selection import BatchedGridSearchCV
 
 X = np.random.default_rng(0).normal(size=(200, 3))
-net = MultiOutputMLPRegressor(max_epochs=1_000_000, random_state=0, **eval(sys.argv[2]))
+net = MultiOutputMLPRegressor(effort=None, max_epochs=1_000_000, random_state=0, **eval(sys.argv[2]))
 search = BatchedGridSearchCV(net, {"lr": [1e-3, 1e-2]}, cv=2, n_jobs=eval(sys.argv[1]), verbose=1)
 print("begin", flush=True)
 search.fit(X, X[:, :2])

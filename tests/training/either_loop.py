@@ -13,7 +13,7 @@ WEIGHTS = RNG.uniform(0.1, 3, size=90)
 
 
 def make(cls=MultiOutputMLPRegressor, **params):
-    settings = {"max_epochs": 4, "batch_size": 16, "lr": 0.01, "random_state": 3}
+    settings = {"effort": None, "max_epochs": 4, "batch_size": 16, "lr": 0.01, "random_state": 3}
     if cls in (MultiOutputMLPRegressor, MultiHeadRegressor):
         settings["hidden_layer_sizes"] = (12, 8)
     return cls(**{**settings, **params})

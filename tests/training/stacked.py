@@ -19,7 +19,9 @@ def rows(n=160, seed=0):
 
 
 def mlp(**params):
-    return MultiOutputMLPRegressor(**{"hidden_layer_sizes": (8, 6), "max_epochs": 3, "batch_size": 32, **params})
+    return MultiOutputMLPRegressor(
+        effort=None, **{"hidden_layer_sizes": (8, 6), "max_epochs": 3, "batch_size": 32, **params}
+    )
 
 
 def together(nets, data, **options):

@@ -18,7 +18,7 @@ def data(n=40, n_columns=3):
 
 
 def make(**params):
-    return MultiOutputMLPRegressor((4,), **{"max_epochs": 3, "random_state": 0, "verbose": 1, **params})
+    return MultiOutputMLPRegressor((4,), effort=None, **{"max_epochs": 3, "random_state": 0, "verbose": 1, **params})
 
 
 def lines(capsys):

@@ -42,7 +42,7 @@ class BreaksAt:
 
 def make(loss=None, **params):
     params = {"max_epochs": 5, "batch_size": 32, "random_state": 0, **params}
-    return MultiOutputMLPRegressor((8,), loss="squared_error" if loss is None else loss, **params)
+    return MultiOutputMLPRegressor((8,), effort=None, loss="squared_error" if loss is None else loss, **params)
 
 
 def parameters(net):

@@ -178,6 +178,8 @@ def test_a_net_falls_back_to_torch_for_a_dataset_of_the_users_own():
 def test_unshuffled_training_is_the_same_with_either_loader(iterator):
     X, y = rows(30)
     params = {"max_epochs": 3, "batch_size": 8, "shuffle": False, "random_state": 0}
-    default = MultiOutputMLPRegressor((4,), **params).fit(X, y)
-    other = MultiOutputMLPRegressor((4,), iterator_train=iterator, iterator_valid=iterator, **params).fit(X, y)
+    default = MultiOutputMLPRegressor((4,), effort=None, **params).fit(X, y)
+    other = MultiOutputMLPRegressor((4,), effort=None, iterator_train=iterator, iterator_valid=iterator, **params).fit(
+        X, y
+    )
     np.testing.assert_array_equal(default.predict(X), other.predict(X))

@@ -198,7 +198,9 @@ def test_a_module_that_is_more_than_its_parameters_is_trained_in_turn(module):
 
 
 def test_convolutions_are_trained_in_turn():
-    members = assert_as_alone([MultiOutputCNNRegressor(random_state=i, max_epochs=1) for i in range(2)], stacked=False)
+    members = assert_as_alone(
+        [MultiOutputCNNRegressor(effort=None, random_state=i, max_epochs=1) for i in range(2)], stacked=False
+    )
     assert "convolutions" in members[0].why_in_turn
 
 
@@ -234,6 +236,8 @@ def test_a_member_that_diverges_leaves_its_neighbours_as_they_are():
 
 def test_a_net_that_was_trained_before_goes_on_where_it_was():
     begun, expected = ([mlp(random_state=i, loss={3: "circular"}).fit(X, Y) for i in range(3)] for _ in range(2))
+    for net in begun:
+        net._take_recipe()
     members = [Member(net, net._check_rows(X, Y, None)) for net in begun]
     train_together(members)
     for member, net in zip(members, expected, strict=True):

@@ -63,7 +63,9 @@ def test_the_number_is_put_back_even_after_an_error(four_threads):
 def test_fit_uses_its_own_number_and_leaves_that_of_the_process(four_threads, n_threads, inside):
     X = np.random.default_rng(0).normal(size=(20, 3))
     note = Threads()
-    net = MultiOutputMLPRegressor(n_threads=n_threads, max_epochs=1, callbacks=[note], random_state=0).fit(X, X)
+    net = MultiOutputMLPRegressor(effort=None, n_threads=n_threads, max_epochs=1, callbacks=[note], random_state=0).fit(
+        X, X
+    )
     assert note.seen_ == inside
     net.predict(X)
     assert torch.get_num_threads() == 4
@@ -72,7 +74,7 @@ def test_fit_uses_its_own_number_and_leaves_that_of_the_process(four_threads, n_
 @pytest.mark.parametrize("n_threads", [0, 1.5, "many"])
 def test_another_number_is_refused(n_threads):
     with pytest.raises(ValueError, match="The 'n_threads' parameter of MultiOutputMLPRegressor must be"):
-        MultiOutputMLPRegressor(n_threads=n_threads).fit(np.eye(3), np.eye(3))
+        MultiOutputMLPRegressor(effort=None, n_threads=n_threads).fit(np.eye(3), np.eye(3))
 
 
 def timed_steps(monkeypatch, seconds):

@@ -103,10 +103,10 @@ class Penalised(MultiOutputMLPRegressor):
 
 
 def test_an_override_of_the_step_is_called():
-    net = Watching((8,), max_epochs=2, batch_size=30).fit(X, Y)
+    net = Watching((8,), effort=None, max_epochs=2, batch_size=30).fit(X, Y)
     assert net.seen_ == 6
     assert net.training_loop_.reason == "Watching overrides train_step"
-    assert Penalised((8,), max_epochs=1).fit(X, Y).training_loop_.reason == "Penalised overrides get_loss"
+    assert Penalised((8,), effort=None, max_epochs=1).fit(X, Y).training_loop_.reason == "Penalised overrides get_loss"
     patched = make()
     patched.initialize(X, Y).infer = patched.infer
     assert patched.partial_fit(X, Y).training_loop_.reason == "MultiOutputMLPRegressor overrides infer"

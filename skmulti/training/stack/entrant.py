@@ -15,6 +15,7 @@ from skmulti.training.flat import FlatOptimizer
 from skmulti.training.interrupt import was_interrupted
 from skmulti.training.loader import TensorLoader
 from skmulti.training.net import TrainingNet
+from skmulti.training.schedule import OneCycle
 from skmulti.training.way import is_watched
 
 
@@ -82,9 +83,10 @@ class Entrant:
     def __init__(self, member: Any) -> None:
         self.member, self.net = member, member.net
         net = self.net
-        self.X, self.y = member.rows.inputs, member.rows.y
+        rows = net._encoded_rows(member.rows)
+        self.X, self.y = rows.inputs, rows.y
         self._n_epochs_before = len(net.history_ or ())
-        net._holdout = member.holdout
+        net._holdout = None if member.holdout is None else net._encoded_rows(member.holdout)
         train, valid = net.get_split_datasets(self.X, self.y)
         self._datasets = {"dataset_train": train, "dataset_valid": valid}
         self.loader: TensorLoader = net.get_iterator(train, training=True)
@@ -117,7 +119,7 @@ class Entrant:
             history = self.net.history_
             history.append({"batches": [], "epoch": len(history) + 1})
             for callback in self._heard:
-                if type(callback) is EpochTimer:
+                if type(callback) in (EpochTimer, OneCycle):
                     callback.on_epoch_begin(self.net)
         else:
             self._notify("on_epoch_begin", **self._datasets)
@@ -173,6 +175,7 @@ class Entrant:
                 net._give_up(error, self.X, self.y)
         finally:
             net._leave_training()
+            net._leave_recipe()
             self.has_left = True
 
     def start_again(self) -> bool:

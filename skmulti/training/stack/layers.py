@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from skmulti.modules._layers import Scaling
 from skmulti.training.stack.parameters import StackedParameters
 from skmulti.training.written_images import Learning
 from skmulti.training.written_layers import Flatten, Identity
@@ -53,29 +54,95 @@ class Linear(Learning):
         weight, by_weight, bias, by_bias = (None if part is None else part[:n_members] for part in self._all)
         assert weight is not None
         assert by_weight is not None
-        self._weight, self._weight_t, self._by_weight = weight, weight.transpose(1, 2), by_weight
+        self.weight, self._weight_t, self.by_weight = weight, weight.transpose(1, 2), by_weight
         self._bias, self._by_bias = None if bias is None else bias.unsqueeze(1), by_bias
 
     def forward(self, x: Tensor) -> Tensor:
         """Return outputs for inputs of shape (n_members, width, n_features)."""
+        return self._product(x, self._weight_t)
+
+    def product(self, x: Tensor, weight: Tensor) -> Tensor:
+        """Return the outputs with other weights of the same shape."""
+        return self._product(x, weight.transpose(1, 2))
+
+    def _product(self, x: Tensor, weight_t: Tensor) -> Tensor:
         self._x = x
         out, _ = self._places(x)
         if self._bias is None:
-            return torch.bmm(x, self._weight_t, out=out)
-        return torch.baddbmm(self._bias, x, self._weight_t, out=out)
+            return torch.bmm(x, weight_t, out=out)
+        return torch.baddbmm(self._bias, x, weight_t, out=out)
 
     def backward(self, gradient: Tensor, *, for_input: bool = True) -> Tensor | None:
         """Write the members' gradients; return that of the inputs."""
-        torch.bmm(gradient.transpose(1, 2), self._x, out=self._by_weight)
+        torch.bmm(gradient.transpose(1, 2), self._x, out=self.by_weight)
         if self._by_bias is not None:
             torch.sum(gradient, 1, out=self._by_bias)
-        return torch.bmm(gradient, self._weight, out=self._places(self._x)[1]) if for_input else None
+        return torch.bmm(gradient, self.weight, out=self._places(self._x)[1]) if for_input else None
 
     def _places(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return where outputs and the gradient of inputs go: the same memory for every batch of a shape."""
         if x.shape not in self._known:
-            self._known[x.shape] = x.new_empty(*x.shape[:2], self._weight.shape[1]), torch.empty_like(x)
+            self._known[x.shape] = x.new_empty(*x.shape[:2], self.weight.shape[1]), torch.empty_like(x)
         return self._known[x.shape]
+
+
+class Scale(Learning):
+    """Each feature of each member times its own factor."""
+
+    def __init__(self, layer: Scaling, prefix: str, parameters: StackedParameters) -> None:
+        self._rate = layer.rate
+        self._all = parameters.values[prefix + "weight"], parameters.gradients[prefix + "weight"]
+
+    def narrow(self, n_members: int) -> None:
+        """Let the next batches be those of the first members only."""
+        self._weight, self._by_weight = (part[:n_members] for part in self._all)
+
+    def factor(self) -> Tensor:
+        """Return the factors, shape (n_members, 1, n_features)."""
+        return (1 + self._rate * self._weight).unsqueeze(1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return outputs for inputs of shape (n_members, width, n_features)."""
+        self._x, self._factor = x, self.factor()
+        return x * self._factor
+
+    def backward(self, gradient: Tensor, *, for_input: bool = True) -> Tensor | None:
+        """Write the members' gradients; return that of the inputs."""
+        self.write(gradient * self._x)
+        return gradient * self._factor if for_input else None
+
+    def write(self, by_factor: Tensor) -> None:
+        """Write the gradient, from that of the factors in parts, shape (n_members, n_parts, n_features)."""
+        torch.sum(by_factor, 1, out=self._by_weight).mul_(self._rate)
+
+
+class ScaledLinear(Learning):
+    """A scaling of the inputs and the layer behind it: the factors are the weights', which are fewer than the inputs.
+
+    The gradient of a factor comes from that of the weights, and none is needed of the scaled inputs.
+    """
+
+    def __init__(self, scale: Scale, linear: Linear) -> None:
+        self._scale, self._linear = scale, linear
+
+    def narrow(self, n_members: int) -> None:
+        """Let the next batches be those of the first members only."""
+        self._scale.narrow(n_members)
+        self._linear.narrow(n_members)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return outputs for inputs of shape (n_members, width, n_features)."""
+        self._factor = self._scale.factor()
+        return self._linear.product(x, self._linear.weight * self._factor)
+
+    def backward(self, gradient: Tensor, *, for_input: bool = True) -> Tensor | None:
+        """Write the members' gradients; return that of the inputs."""
+        linear = self._linear
+        linear.backward(gradient, for_input=False)
+        # So far it is the gradient of the scaled weights.
+        self._scale.write(linear.by_weight * linear.weight)
+        linear.by_weight.mul_(self._factor)
+        return torch.bmm(gradient, linear.weight * self._factor) if for_input else None
 
 
 class LayerNorm(Learning):
@@ -198,6 +265,7 @@ def _identity(layer: nn.Module, prefix: str, parameters: StackedParameters) -> I
 
 LAYERS: Mapping[type[nn.Module], Callable[[Any, str, StackedParameters], Any]] = {
     nn.Linear: Linear,
+    Scaling: Scale,
     nn.Flatten: _Flatten,
     nn.LayerNorm: LayerNorm,
     nn.BatchNorm1d: BatchNorm,

@@ -59,6 +59,11 @@ class StackedOptimizer:
         ]
         if self._runs and all(options[k] == run.options for run in self._runs for k in range(run.start, run.stop)):
             return
+        if self._runs and all(run.may_take(options[run.start : run.stop]) for run in self._runs):
+            # A schedule of all: they step together as before.
+            for run in self._runs:
+                run.take_options(options[run.start])
+            return
         self._gather_states()
         marks = [(options[k], self._n_batches[k], _counts(state)) for k, state in enumerate(self._states)]
         starts = [k for k, mark in enumerate(marks) if not k or mark != marks[k - 1]]
@@ -130,6 +135,16 @@ class _Run:
                 is_whole = stop - start == len(states) and list(names) == list(parameters.values)
                 self._parts.append(kind(owner, group, list(names), values, gradients, own, parameters, is_whole))
 
+    def may_take(self, options: Sequence[list[dict[str, Any]]]) -> bool:
+        """Return whether the members go on with equal options, of which none but the learning rate is new."""
+        known = [{**group, "lr": new["lr"]} for group, new in zip(self.options, options[0], strict=True)]
+        return options[0] == known and all(own == options[0] for own in options)
+
+    def take_options(self, options: list[dict[str, Any]]) -> None:
+        self.options = options
+        for part in self._parts:
+            part.take_options()
+
     def step(self) -> None:
         for part in self._parts:
             part.step()
@@ -173,6 +188,10 @@ class _Part:
         step = inspect.unwrap(type(self._owner).step)
         self._step = lambda: step(optimizer)
 
+    def take_options(self) -> None:
+        """Take over the group's options, which have changed."""
+        self._optimizer.param_groups[0].update({k: v for k, v in self._group.items() if k != "params"})
+
     def step(self) -> None:
         self._step()
 
@@ -210,7 +229,11 @@ class _AdamPart(_Part):
             self._count.add_(one)
             kernel(values, gradients, moments[0], moments[1], most, counts, **options)
 
-        self._step = step
+        self._step, self._options = step, options
+
+    def take_options(self) -> None:
+        """Take over the group's options, which have changed."""
+        self._options.update(adam_kernel(self._owner, self._group)[1])
 
     def _keep(self, keys: Sequence[str], moments: Sequence[Sequence[Tensor]]) -> None:
         self._states = [
@@ -226,6 +249,10 @@ class _SGDPart(_Part):
     """Stochastic gradient descent by torch's fused kernel."""
 
     def _prepare(self) -> None:
+        self.take_options()
+
+    def take_options(self) -> None:
+        """Take over the group's options, which have changed."""
         self._options = sgd_options(self._group)
 
     def step(self) -> None:

@@ -11,7 +11,16 @@ from torch import Tensor, nn
 
 from skmulti.training.chains import Chain, Heads
 from skmulti.training.layout import layout_of
-from skmulti.training.stack.layers import LAYERS, BatchNorm, Dropout, LayerNorm, Linear, ReLUInPlace
+from skmulti.training.stack.layers import (
+    LAYERS,
+    BatchNorm,
+    Dropout,
+    LayerNorm,
+    Linear,
+    ReLUInPlace,
+    Scale,
+    ScaledLinear,
+)
 from skmulti.training.stack.parameters import StackedParameters
 from skmulti.training.written_images import Learning
 from skmulti.training.written_layers import Pass, is_activation, passes_of
@@ -50,6 +59,8 @@ class StackedPasses:
             for i, (layer, _) in enumerate(_with_dropout(layers[0])):
                 if type(layer) is nn.ReLU and passes and isinstance(passes[-1], Learning):
                     passes.append(ReLUInPlace())
+                elif type(layer) is nn.Linear and passes and isinstance(passes[-1], Scale):
+                    passes[-1] = ScaledLinear(passes[-1], _pass_of(layer, names.get(id(layer), ""), parameters))
                 else:
                     passes.append(_pass_of(layer, names.get(id(layer), ""), parameters))
                 shares = [_with_dropout(own)[i][1] for own in layers]
@@ -68,7 +79,7 @@ class StackedPasses:
             return
         self._n_members = n_members
         for one in self._passes:
-            if isinstance(one, (Linear, LayerNorm, BatchNorm)):
+            if isinstance(one, (Linear, Scale, ScaledLinear, LayerNorm, BatchNorm)):
                 one.narrow(n_members)
 
     def forward(self, X: Tensor, sizes: Sequence[int]) -> Tensor:

@@ -54,7 +54,7 @@ def _shares(module: nn.Module) -> bool:
 def key_of(entrant: Entrant) -> Any:
     """Return what nets must have in common to be one stack; it may be compared and hashed."""
     net, module, optimizer = entrant.net, entrant.net.module_, entrant.net.optimizer_
-    shape: Any = shape_of(module, net.input_shape_)
+    shape: Any = shape_of(module, net._encoded_shape)
     foreign = shape is None
     if foreign:
         given = sorted((name, repr(value)) for name, value in net.get_params_for("module").items())
@@ -76,7 +76,7 @@ def key_of(entrant: Entrant) -> Any:
         # Where rows of a batch see one another, there must be no padding.
         entrant.loader.n_rows if mixes_rows else None,
         net.n_threads,
-        net.input_shape_,
+        net._encoded_shape,
     )
 
 
@@ -133,7 +133,7 @@ def bytes_of(entrant: Entrant) -> int:
     # Values, gradients, two moments, the last good ones; and the best ones, where it stops early.
     copies = 5 + (entrant.valid is not None)
     n_units = sum(p.shape[0] for p in module.parameters() if p.ndim > 1) + len(entrant.net.target_names_)
-    n_inputs = int(torch.tensor(entrant.net.input_shape_).prod())
+    n_inputs = int(torch.tensor(entrant.net._encoded_shape).prod())
     # Each layer keeps what comes in and what goes out, and gradients of both.
     per_row = 4 * n_units + 2 * n_inputs
     return 4 * (copies * n_parameters + per_row * loader.batch_size) + 8 * loader.n_rows

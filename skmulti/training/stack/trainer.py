@@ -108,7 +108,7 @@ class StackTrainer:
                 keeps_all=True,
             )
         modules = [entrant.net.module_ for entrant in entrants]
-        input_shape = entrants[0].net.input_shape_
+        input_shape = entrants[0].net._encoded_shape
         self._network: StackedPasses | FunctionalNetwork
         if shape_of(modules[0], input_shape) is None:
             self._network = FunctionalNetwork(modules, self._parameters)
@@ -126,7 +126,8 @@ class StackTrainer:
             self._parameters.fetch(watched)
             for k in watched:
                 _tell_schedule(self._entrants[k].net.optimizer_)
-            self._optimizer.read_options()
+        # Schedules have set what is new in this epoch.
+        self._optimizer.read_options()
         train = self._train()
         valid = self._validate() if self._valid is not None else [None] * len(self._entrants)
         finite = self._parameters.renew_good(

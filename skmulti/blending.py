@@ -1,0 +1,193 @@
+"""What the members of an ensemble say joined with a linear model, in shares learned from rows that they did not see."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from scipy.optimize import nnls
+from sklearn.linear_model import RidgeCV
+from torch import Tensor, nn
+
+_ALPHAS = np.logspace(-2, 5, 22)
+# How strongly shares are held at these, which say that networks are mostly right: a share of the rows.
+_PRIOR_OF_LINEAR, _STRENGTH = 0.2, 0.005
+# Singular values of larger tables take too long.
+_MOST_NUMBERS = 3_000_000_000
+_LEAST_ROWS = 10
+# How far beyond the targets that were seen a prediction may lie: a share of their range.
+_FURTHER = 0.1
+# What lies further from the middle half of the targets than so many times its width is an outlier.
+_REACH = 10.0
+
+
+class Blend(nn.Module):
+    """The weighted sum of the means of groups of members and of a ridge regression, column by column [1]_, [2]_.
+
+    It stays within what targets were seen, and a tenth of their range further.
+
+    Parameters
+    ----------
+    groups : sequence of int
+        The group of each member.
+    n_features : int
+        The number of inputs of the ridge regression.
+    n_raw : int
+        The number of raw outputs.
+
+    References
+    ----------
+    .. [1] D. H. Wolpert, "Stacked generalization", Neural Networks 5 (1992), 241-259.
+    .. [2] L. Breiman, "Stacked regressions", Machine Learning 24 (1996), 49-64: no share is negative.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skmulti.blending import Blend
+    >>> blend = Blend([0, 0], n_features=1, n_raw=1)
+    >>> [raw.tolist() for raw in blend([torch.tensor([[1.0]]), torch.tensor([[3.0]])], torch.tensor([[5.0]]))]
+    [[[1.0]], [[3.0]]]
+    """
+
+    shares: Tensor
+    coef: Tensor
+    intercept: Tensor
+    is_blended: Tensor
+    low: Tensor
+    high: Tensor
+
+    def __init__(self, groups: Sequence[int], n_features: int, n_raw: int) -> None:
+        super().__init__()
+        self.groups = list(groups)
+        sizes = torch.bincount(torch.tensor(self.groups)).to(torch.get_default_dtype())
+        self.register_buffer("shares", (sizes / sizes.sum())[:, None].repeat(1, n_raw))
+        self.register_buffer("coef", torch.zeros(n_features, n_raw))
+        self.register_buffer("intercept", torch.zeros(n_raw))
+        self.register_buffer("low", torch.full((n_raw,), -torch.inf))
+        self.register_buffer("high", torch.full((n_raw,), torch.inf))
+        self.register_buffer("is_blended", torch.zeros(n_raw, dtype=torch.bool))
+
+    def forward(self, raws: Sequence[Tensor], X: Tensor) -> list[Tensor]:
+        """Return raw outputs of all members whose mean is the joint prediction.
+
+        Parameters
+        ----------
+        raws : sequence of Tensor of shape (n_rows, n_raw)
+            What each member says.
+        X : Tensor of shape (n_rows, n_features)
+            The inputs of the linear model.
+        """
+        if not self.is_blended.any():
+            return list(raws)
+        means = self.means_of_groups(raws)
+        joint = (self.shares[:, None] * means).sum(0) + X.to(self.coef.dtype) @ self.coef + self.intercept
+        joint = joint.clamp(self.low, self.high)
+        # They go on to disagree, as much as they have a share.
+        spread = self.shares.sum(0).clamp(max=1)
+        return [
+            torch.where(self.is_blended, joint + spread * (raw - means[group]), raw)
+            for raw, group in zip(raws, self.groups, strict=True)
+        ]
+
+    def means_of_groups(self, raws: Sequence[Tensor]) -> Tensor:
+        """Return the mean of what the members of each group say, shape (n_groups, n_rows, n_raw)."""
+        return torch.stack(
+            [
+                torch.stack([raw for raw, own in zip(raws, self.groups, strict=True) if own == group]).mean(0)
+                for group in range(max(self.groups) + 1)
+            ]
+        )
+
+    def learn(
+        self,
+        X: np.ndarray,
+        y: np.ndarray,
+        held_out: np.ndarray,
+        raw: Sequence[int],
+        sample_weight: np.ndarray | None = None,
+    ) -> None:
+        """Learn the linear model and the shares.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_rows, n_features)
+            The training inputs.
+        y : ndarray of shape (n_rows, n_blended)
+            The targets of some raw outputs in the network's units, NaN where one is missing.
+        held_out : ndarray of shape (n_groups, n_rows, n_blended)
+            What each group says of rows that its members did not learn from, NaN where there is no such member.
+        raw : sequence of int
+            Which raw outputs these are.
+        sample_weight : ndarray of shape (n_rows, n_blended), default=None
+            The weight of each target.
+        """
+        weight = np.ones_like(y) if sample_weight is None else sample_weight
+        seen = ~np.isnan(y) & (weight > 0)
+        # Columns that have the same rows and weights are one regression.
+        together = [list(range(len(raw)))] if seen.all() and sample_weight is None else [[i] for i in range(len(raw))]
+        for places in together:
+            of_rows = seen[:, places[0]]
+            if of_rows.sum() < _LEAST_ROWS:
+                continue
+            of_row = None if sample_weight is None else weight[of_rows, places[0]]
+            linear = _Linear(X[of_rows], y[np.ix_(of_rows, places)], of_row)
+            for i, place in enumerate(places):
+                candidates = np.column_stack([*held_out[:, of_rows, place], linear.held_out[:, i]])
+                shares = _shares(candidates, y[of_rows, place], weight[of_rows, place])
+                if shares is not None:
+                    self.is_blended[raw[place]] = True
+                    low, high = y[of_rows, place].min(), y[of_rows, place].max()
+                    self.low[raw[place]] = float(low - _FURTHER * (high - low))
+                    self.high[raw[place]] = float(high + _FURTHER * (high - low))
+                    self.shares[:, raw[place]] = torch.as_tensor(shares[:-1])
+                    self.coef[:, raw[place]] = torch.as_tensor(shares[-1] * linear.coef[:, i])
+                    self.intercept[raw[place]] = float(shares[-1] * linear.intercept[i])
+
+
+class _Linear:
+    """A ridge regression of several columns, each with its own penalty.
+
+    It knows too what it says of each row when it learns from all others.
+    """
+
+    def __init__(self, X: np.ndarray, y: np.ndarray, sample_weight: np.ndarray | None) -> None:
+        self.coef, self.intercept = np.zeros((X.shape[1], y.shape[1])), np.average(y, axis=0, weights=sample_weight)
+        self.held_out = np.repeat(self.intercept[None], len(y), axis=0)
+        if X.size * min(X.shape) > _MOST_NUMBERS:
+            return
+        ridge = RidgeCV(_ALPHAS, scoring="neg_mean_squared_error", store_cv_results=True, alpha_per_target=True)
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            # Of rows that a fit without them can't say anything about.
+            warnings.simplefilter("ignore")
+            ridge.fit(X.astype(np.float64), y, sample_weight=sample_weight)
+        best = [int(np.flatnonzero(alpha == _ALPHAS)[0]) for alpha in np.atleast_1d(ridge.alpha_)]
+        coef, held_out = ridge.coef_.reshape(y.shape[1], -1).T, ridge.cv_results_.reshape(*y.shape, -1)
+        held_out = np.stack([held_out[:, i, k] for i, k in enumerate(best)], axis=1)
+        if np.isfinite(held_out).all() and np.isfinite(coef).all():
+            self.coef, self.intercept, self.held_out = coef, np.atleast_1d(ridge.intercept_), held_out
+
+
+def _shares(candidates: np.ndarray, y: np.ndarray, weight: np.ndarray) -> np.ndarray | None:
+    """Return the share of each candidate, none negative and at most 1 together; None where there is too little."""
+    seen = np.isfinite(candidates).all(axis=1)
+    if seen.sum() < _LEAST_ROWS:
+        return None
+    candidates, y = _within_reach(candidates, y)
+    n_groups = candidates.shape[1] - 1
+    prior = np.array([(1 - _PRIOR_OF_LINEAR) / n_groups] * n_groups + [_PRIOR_OF_LINEAR])
+    root = np.sqrt(weight[seen])
+    pull = np.sqrt(_STRENGTH * weight[seen].sum())
+    A = np.concatenate([candidates[seen] * root[:, None], pull * np.eye(len(prior))])
+    shares: np.ndarray = nnls(A, np.concatenate([y[seen] * root, pull * prior]))[0]
+    return shares / max(1.0, float(shares.sum()))
+
+
+def _within_reach(candidates: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Move what lies far outside to the ends of what is usual: shares are not to hang on one row."""
+    low, high = np.quantile(y, [0.25, 0.75])
+    if low == high:
+        return candidates, y
+    ends = low - _REACH * (high - low), high + _REACH * (high - low)
+    return np.clip(candidates, *ends), np.clip(y, *ends)

@@ -1,0 +1,102 @@
+"""Parameters left at "auto": what they are while a net is built and trained, and that they stay "auto" for the user."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, ClassVar
+
+from skmulti.reading import ReadingNet
+from skmulti.recipes import PLAIN, recipe
+
+_ABSENT = object()
+
+
+class EffortNet(ReadingNet):
+    """A net whose parameters may be "auto": `effort` and the size of the data say what they are then.
+
+    While it is built and trained they hold these values, which `recipe_` keeps; afterwards they are "auto" again, for
+    ``get_params`` must return what was given.
+
+    Examples
+    --------
+    >>> from skmulti import MultiOutputMLPRegressor
+    >>> net = MultiOutputMLPRegressor(effort="fast", max_epochs=1).fit([[0.0], [1.0], [2.0]], [0.0, 1.0, 2.0])
+    >>> net.n_members, net.recipe_["n_members"] == len(net.members_)
+    ('auto', True)
+    """
+
+    # The values of parameters that `effort` decides; a named estimator adds those of its module.
+    _plain: ClassVar[Mapping[str, Any]] = PLAIN
+    # What rows are to the recipes.
+    _kind = "any"
+    recipe_: dict[str, Any]
+    effort: str | None
+    callbacks: Any
+
+    def _settle(self, n_rows: int, n_features: int) -> None:
+        """Give all parameters that are "auto" their values for data of a size."""
+        chosen = {**self._plain, **recipe(self._rows_are(), self.effort, n_rows, n_features)}
+        if not self._is_auto("optimizer"):
+            # Options, and a learning rate, are those of the optimizer that they were chosen for.
+            chosen = {name: value for name, value in chosen.items() if not name.startswith("optimizer")}
+            chosen["lr"] = self._plain["lr"]
+        if any(self._sets_lr(callback) for callback in self.callbacks or ()) and isinstance(self.callbacks, list):
+            chosen["lr_schedule"] = None
+        self.recipe_ = {name: value for name, value in chosen.items() if self._is_auto(name)}
+        self._take_recipe()
+
+    def _rows_are(self) -> str:
+        return self._kind
+
+    @staticmethod
+    def _sets_lr(callback: Any) -> bool:
+        callback = callback[1] if isinstance(callback, (tuple, list)) and len(callback) == 2 else callback
+        return hasattr(callback, "policy")
+
+    def _is_auto(self, name: str) -> bool:
+        given = self._given.get(name, vars(self).get(name, _ABSENT))
+        # An option of the optimizer is left open by not being there.
+        return given is _ABSENT if "__" in name else isinstance(given, str) and given == "auto"
+
+    def _take_recipe(self) -> None:
+        """Let parameters that are "auto" have their values until `_leave_recipe`."""
+        given = dict(self._given)
+        for name, value in vars(self).get("recipe_", {}).items():
+            if self._is_auto(name):
+                given.setdefault(name, vars(self).get(name, _ABSENT))
+                self.__dict__[name] = value
+        self.__dict__["_given_params"] = given
+
+    @property
+    def _given(self) -> Mapping[str, Any]:
+        """What parameters with a value of the recipe were given as."""
+        given: Mapping[str, Any] = vars(self).get("_given_params", {})
+        return given
+
+    def _leave_recipe(self) -> None:
+        """Let parameters be as they were given."""
+        for name, value in self.__dict__.pop("_given_params", {}).items():
+            if value is _ABSENT:
+                self.__dict__.pop(name, None)
+            else:
+                self.__dict__[name] = value
+
+    @contextmanager
+    def _leaving_recipe(self) -> Iterator[None]:
+        """Let parameters be as they were given after the block."""
+        try:
+            yield
+        finally:
+            self._leave_recipe()
+
+    @contextmanager
+    def _with_recipe(self) -> Iterator[None]:
+        """Let parameters have their values inside the block, and be as they were given afterwards."""
+        is_inner = "_given_params" in vars(self)
+        self._take_recipe()
+        try:
+            yield
+        finally:
+            if not is_inner:
+                self._leave_recipe()

@@ -1,0 +1,116 @@
+"""How inputs as they come become those of the network."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.utils.validation import validate_data
+from skorch.utils import is_dataset
+
+from skmulti._validation import check_inputs
+from skmulti.encoding import EncodedInputs, InputEncoder, PiecewiseLinear
+from skmulti.tables import TableEncoder
+from skmulti.training import Rows, TrainingNet
+from skmulti.training.rows import is_weighted
+
+
+class InputNet(TrainingNet):
+    """Inputs checked, and encoded where `scale_inputs`, `missing_inputs` or `categorical_inputs` ask for it."""
+
+    table_encoder_: TableEncoder | None = None
+    input_encoder_: InputEncoder | None = None
+    embedding_: PiecewiseLinear | None = None
+    input_shape_: tuple[int, ...]
+    _input_dtype: Any
+    _allows_missing = False
+
+    def _reads_as(self) -> tuple[Any, ...]:
+        """Return what decides how data are checked and encoded."""
+        names = ("missing_targets", "missing_inputs", "categorical_inputs", "scale_inputs", "effort")
+        return tuple(getattr(self, name) for name in names)
+
+    def _check_inputs(self, X: Any, *, reset: bool = False, parameter: str = "X", min_samples: int = 1) -> np.ndarray:
+        """Return X as an array of numbers, categories coded, or say what is wrong with it."""
+        if reset:
+            self._allows_missing = self.missing_inputs == "impute"
+            double = self._encodes or torch.get_default_dtype() is torch.float64
+            # What is encoded loses no digit before; else what modules are built with, and then keep.
+            self._input_dtype = np.float64 if double else np.float32
+            self.table_encoder_ = None
+            if self.categorical_inputs == "one_hot" and TableEncoder.is_for(X):
+                self.table_encoder_ = TableEncoder.fit(X)
+        if self.table_encoder_ is None:
+            checked = check_inputs(
+                self, X, reset=reset, parameter=parameter, min_samples=min_samples, missing=self._allows_missing
+            )
+            if reset:
+                self.input_shape_ = checked.shape[1:]
+            return checked
+        validate_data(self, X, reset=reset, skip_check_array=True)
+        coded = self.table_encoder_.transform(X, missing=self._allows_missing, parameter=parameter)
+        if reset:
+            self.input_shape_ = (self.n_features_in_,)
+            if len(coded) < min_samples:
+                raise ValueError(f"{parameter} must have {min_samples} rows or more. Got n_samples={len(coded)}.")
+        return coded
+
+    @property
+    def _encodes(self) -> bool:
+        return self.scale_inputs is True or self.missing_inputs == "impute" or self.categorical_inputs == "one_hot"
+
+    def _learn_encoding(self, X: np.ndarray) -> None:
+        """Learn from checked training inputs how to encode them."""
+        self.input_encoder_ = None
+        if not self._encodes:
+            return
+        if X.ndim == 2 and not self._is_flat_image():
+            self.input_encoder_ = InputEncoder.of_table(X, scale=self.scale_inputs)
+        elif self.scale_inputs:
+            self.input_encoder_ = InputEncoder.of_images(X, self._channel_axis(X.ndim))
+
+    def _learn_embedding(self, X: np.ndarray) -> None:
+        """Learn from checked training inputs how each column is bent."""
+        self.embedding_, learned = None, None
+        encoded = self._encoded(X)
+        self._encoded_shape = encoded.shape[1:]
+        if self.numeric_embedding is not None:
+            if encoded.ndim != 2:
+                raise ValueError(
+                    "The 'numeric_embedding' parameter must be None for images and signals. "
+                    f"Got {self.numeric_embedding!r} for rows of shape {encoded.shape[1:]}."
+                )
+            learned = PiecewiseLinear.fit(encoded)
+        self._use_embedding(learned)
+
+    def _use_embedding(self, embedding: PiecewiseLinear | None) -> None:
+        """Bend inputs with an embedding, or not at all."""
+        self.embedding_ = embedding
+        if embedding is not None:
+            self._encoded_shape = (embedding.n_encoded,)
+
+    def _is_flat_image(self) -> bool:
+        """Return whether rows of X are images that were flattened."""
+        return False
+
+    def _channel_axis(self, n_axes: int) -> int | None:
+        """Return the axis of the channels of images or signals, None where they have none."""
+        return None
+
+    def _encoded(self, X: np.ndarray) -> np.ndarray:
+        """Return checked inputs as the network takes them."""
+        encoded = X if self.input_encoder_ is None else self.input_encoder_.transform(X)
+        return encoded if self.embedding_ is None else self.embedding_.transform(encoded)
+
+    def _encoded_rows(self, rows: Rows) -> Rows:
+        if self.input_encoder_ is None and self.embedding_ is None:
+            return rows
+        return Rows(self._encoded(rows.X), rows.y, rows.sample_weight)
+
+    def forward_iter(self, X: Any, *args: Any, **kwargs: Any) -> Any:
+        """Yield what the module makes of inputs, batch by batch, as in skorch; arrays are encoded first."""
+        encodes = self.input_encoder_ is not None or self.embedding_ is not None
+        if encodes and not (is_dataset(X) or isinstance(X, EncodedInputs) or is_weighted(X)):
+            X = self._encoded(self._check_inputs(X))
+        yield from super().forward_iter(X, *args, **kwargs)

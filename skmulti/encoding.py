@@ -93,10 +93,10 @@ class InputEncoder:
         kept = _telling(filled)
         filled = filled[:, kept]
         center, spread = filled.mean(axis=0), filled.std(axis=0)
-        scale = np.where(spread > 0, spread, 1.0)
-        low, high = (filled.min(axis=0) - center) / scale, (filled.max(axis=0) - center) / scale
+        divisor = np.where(spread > 0, spread, 1.0)
+        low, high = (filled.min(axis=0) - center) / divisor, (filled.max(axis=0) - center) / divisor
         further = _FURTHER * (high - low)
-        return cls(fill, told, kept, center, scale, low - further, high + further, _dtype())
+        return cls(fill, told, kept, center, divisor, low - further, high + further, _dtype())
 
     @classmethod
     def of_images(cls, X: np.ndarray, channel_axis: int | None) -> InputEncoder:

@@ -92,7 +92,7 @@ class EnsembleNet(BuildingNet):
         """Return the validation rows of a member: each row is left out by about as many as any other."""
         if not isinstance(self.validation_fraction, Real) or self.n_members == 1:
             return None
-        n_folds = max(2, round(1 / self.validation_fraction))
+        n_folds = max(2, round(1 / float(self.validation_fraction)))
         return Fold(n_folds, place % n_folds, (self._streams.split_seed + place // n_folds) % 2**32)
 
     def _join_modules(self, blend: Blend | None) -> None:

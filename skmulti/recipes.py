@@ -66,7 +66,7 @@ def recipe(kind: str, effort: str | None, n_rows: int, n_features: int) -> dict[
     """
     if effort is None or kind == "any":
         return {}
-    n_members, max_epochs = {"fast": (6, 30), "default": (16, 60), "best": (40, 100)}[effort]
+    n_members, max_epochs = {"fast": (6, 30), "default": (20, 60), "best": (40, 100)}[effort]
     return {
         **_TRAINING,
         "n_members": n_members,

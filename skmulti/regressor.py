@@ -80,7 +80,8 @@ class MultiOutputNetRegressor(EnsembleNet):
         predicted by its mean. Needs early stopping with rows of `validation_fraction`; without, shares are equal.
         "auto" is False with ``effort=None``, else True.
     optimizer : class of torch.optim.Optimizer or "auto", default="auto"
-        The optimizer; "auto" is Adam with ``effort=None``, else AdamW. Its parameters are ``optimizer__<parameter>``, those of one part of the module
+        The optimizer; "auto" is Adam with ``effort=None``, else AdamW. Its parameters are
+        ``optimizer__<parameter>``, those of one part of the module
         ``optimizer__param_groups=[(pattern of parameter names, {parameter: value}), ...]``.
     lr : float or "auto", default="auto"
         The learning rate, of a schedule the highest one; "auto" is 1e-3 with ``effort=None``.
@@ -107,7 +108,8 @@ class MultiOutputNetRegressor(EnsembleNet):
     tol : float, default=1e-4
         The least improvement that counts for early stopping.
     n_members : int or "auto", default="auto"
-        How many nets to train; "auto" is 1 with ``effort=None``. More than one make an ensemble. Each has its own initial parameters, order of rows and
+        How many nets to train; "auto" is 1 with ``effort=None``. More than one make an ensemble. Each has its
+        own initial parameters, order of rows and
         validation share, stops by itself, and is one of `members_`. The ensemble predicts their mean (an angle's is on
         the circle, a rotation's a rotation), and a standard deviation for every column: what they disagree about,
         and what their losses call noise.

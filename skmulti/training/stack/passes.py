@@ -60,7 +60,8 @@ class StackedPasses:
                 if type(layer) is nn.ReLU and passes and isinstance(passes[-1], Learning):
                     passes.append(ReLUInPlace())
                 elif type(layer) is nn.Linear and passes and isinstance(passes[-1], Scale):
-                    passes[-1] = ScaledLinear(passes[-1], _pass_of(layer, names.get(id(layer), ""), parameters))
+                    linear: Any = _pass_of(layer, names.get(id(layer), ""), parameters)
+                    passes[-1] = ScaledLinear(passes[-1], linear)
                 else:
                     passes.append(_pass_of(layer, names.get(id(layer), ""), parameters))
                 shares = [_with_dropout(own)[i][1] for own in layers]

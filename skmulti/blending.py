@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from scipy.optimize import nnls
+from sklearn import config_context
 from sklearn.linear_model import RidgeCV
 from torch import Tensor, nn
 
@@ -158,7 +159,7 @@ class _Linear:
         if X.size * min(X.shape) > _MOST_NUMBERS:
             return
         ridge = RidgeCV(_ALPHAS, scoring="neg_mean_squared_error", store_cv_results=True, alpha_per_target=True)
-        with warnings.catch_warnings(), np.errstate(all="ignore"):
+        with warnings.catch_warnings(), np.errstate(all="ignore"), config_context(enable_metadata_routing=False):
             # Of rows that a fit without them can't say anything about.
             warnings.simplefilter("ignore")
             ridge.fit(X.astype(np.float64), y, sample_weight=sample_weight)

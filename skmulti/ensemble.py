@@ -90,7 +90,8 @@ class EnsembleNet(BuildingNet):
 
     def _fold_of(self, place: int) -> Fold | None:
         """Return the validation rows of a member: each row is left out by about as many as any other."""
-        if not isinstance(self.validation_fraction, Real) or self.n_members == 1:
+        if not self.linear_path:
+            # Nobody asks what members say of rows that they left out: each is the net that its seed gives alone.
             return None
         n_folds = max(2, round(1 / float(self.validation_fraction)))
         return Fold(n_folds, place % n_folds, (self._streams.split_seed + place // n_folds) % 2**32)

@@ -82,11 +82,13 @@ class Blend(nn.Module):
         """
         if not self.is_blended.any():
             return list(raws)
-        means = self.means_of_groups(raws)
-        joint = (self.shares[:, None] * means).sum(0) + X.to(self.coef.dtype) @ self.coef + self.intercept
+        # In double precision: a row is to have the same prediction whatever rows are beside it.
+        raws = [raw.double() for raw in raws]
+        means, shares = self.means_of_groups(raws), self.shares.double()
+        joint = (shares[:, None] * means).sum(0) + X.double() @ self.coef.double() + self.intercept
         joint = joint.clamp(self.low, self.high)
         # They go on to disagree, as much as they have a share.
-        spread = self.shares.sum(0).clamp(max=1)
+        spread = shares.sum(0).clamp(max=1)
         return [
             torch.where(self.is_blended, joint + spread * (raw - means[group]), raw)
             for raw, group in zip(raws, self.groups, strict=True)

@@ -46,6 +46,15 @@ class EffortNet(ReadingNet):
         self.recipe_ = {name: value for name, value in chosen.items() if self._is_auto(name)}
         self._take_recipe()
 
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        values = {**self._plain, **recipe(self._rows_are(), self.effort, 0, 0)}
+        for name in ("missing_inputs", "categorical_inputs"):
+            values[name] = values[name] if self._is_auto(name) else getattr(self, name)
+        tags.input_tags.allow_nan = values["missing_inputs"] == "impute"
+        tags.input_tags.categorical = values["categorical_inputs"] == "one_hot"
+        return tags
+
     def _rows_are(self) -> str:
         return self._kind
 

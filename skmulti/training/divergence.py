@@ -18,7 +18,7 @@ class TrainingDivergedError(ValueError):
     --------
     >>> import torch
     >>> from skmulti import MultiOutputMLPRegressor, TrainingDivergedError
-    >>> net = MultiOutputMLPRegressor(optimizer=torch.optim.SGD, lr=1e30, random_state=0)
+    >>> net = MultiOutputMLPRegressor(effort=None, optimizer=torch.optim.SGD, lr=1e30, random_state=0)
     >>> try:
     ...     net.fit([[0.0], [1.0]], [0.0, 1.0])
     ... except TrainingDivergedError as error:

@@ -48,7 +48,7 @@ class TrainingLoop:
     Examples
     --------
     >>> from skmulti import MultiOutputMLPRegressor
-    >>> net = MultiOutputMLPRegressor(max_epochs=1).fit([[0.0], [1.0]], [0.0, 1.0])
+    >>> net = MultiOutputMLPRegressor(effort=None, max_epochs=1).fit([[0.0], [1.0]], [0.0, 1.0])
     >>> net.training_loop_
     TrainingLoop(loop='tensor', step='written', optimizer='flat', reason='')
     """

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 _ALPHAS = np.logspace(-2, 5, 22)
 # How strongly shares are held at these, which say that networks are mostly right: a share of the rows.
 _PRIOR_OF_LINEAR, _STRENGTH = 0.2, 0.005
-# Singular values of larger tables take too long.
-_MOST_NUMBERS = 3_000_000_000
+# Singular values of larger tables take too long, and what is left out of more rows too much memory.
+_MOST_PRODUCTS, _MOST_NUMBERS = 3_000_000_000, 100_000_000
 _LEAST_ROWS = 10
 # How far beyond the targets that were seen a prediction may lie: a share of their range.
 _FURTHER = 0.1
@@ -158,7 +158,7 @@ class _Linear:
     def __init__(self, X: np.ndarray, y: np.ndarray, sample_weight: np.ndarray | None) -> None:
         self.coef, self.intercept = np.zeros((X.shape[1], y.shape[1])), np.average(y, axis=0, weights=sample_weight)
         self.held_out = np.repeat(self.intercept[None], len(y), axis=0)
-        if X.size * min(X.shape) > _MOST_NUMBERS:
+        if X.size * min(X.shape) > _MOST_PRODUCTS or y.size * len(_ALPHAS) > _MOST_NUMBERS:
             return
         ridge = RidgeCV(_ALPHAS, scoring="neg_mean_squared_error", store_cv_results=True, alpha_per_target=True)
         with warnings.catch_warnings(), np.errstate(all="ignore"), config_context(enable_metadata_routing=False):

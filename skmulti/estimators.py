@@ -6,7 +6,7 @@ from typing import Any
 
 from skmulti.columns import Columns, resolve_groups
 from skmulti.modules import CNN, MLP, MultiHead
-from skmulti.recipes import PLAIN_TABLE
+from skmulti.recipes import PLAIN_IMAGE, PLAIN_TABLE
 from skmulti.regressor import MultiOutputNetRegressor
 
 
@@ -114,8 +114,8 @@ class MultiOutputCNNRegressor(MultiOutputNetRegressor):
 
     Parameters
     ----------
-    channels : sequence of int, default=(16, 32)
-        The channels of each convolutional block.
+    channels : sequence of int or "auto", default="auto"
+        The channels of each convolutional block; "auto" is (16, 32) with ``effort=None``, else (16, 32, 64, 64).
     kernel_size : int or sequence of int, default=3
         The size of the kernels; the padding keeps the size of the image.
     pool_size : int, sequence of int or "auto", default="auto"
@@ -125,9 +125,9 @@ class MultiOutputCNNRegressor(MultiOutputNetRegressor):
         How blocks pool.
     hidden_layer_sizes : sequence of int, default=(128,)
         The number of units of each hidden layer after the blocks.
-    activation : str or class of torch.nn.Module, default="relu"
+    activation : str or class of torch.nn.Module, default="auto"
         The activation of hidden layers: "relu", "tanh", "logistic", "identity", "gelu", "silu", "mish", "elu",
-        "leaky_relu", "softplus".
+        "leaky_relu", "softplus". "auto" is "relu" with ``effort=None``, else "silu".
     dropout : float, default=0.0
         The share of hidden units that each step leaves out, from 0 to below 1.
     normalization : {"batch", "layer", None}, default=None
@@ -139,6 +139,9 @@ class MultiOutputCNNRegressor(MultiOutputNetRegressor):
     spatial_dims : {1, 2, 3, None}, default=None
         How many axes of one row are space; the one more that it may have are its channels. None reads (L,) as a
         signal, and (H, W) and (C, H, W) as an image; 1 reads (C, L) as a signal with channels; 3 takes volumes.
+    effort : {"fast", "default", "best", None}, default="default"
+        How much time to spend: what parameters are that are left at "auto". "default" is one net with scaled inputs,
+        AdamW and a one-cycle schedule of 30 epochs; "fast" takes fewer epochs, "best" five nets; None is a plain net.
     **prefix__params
         Parameters that bear the prefix of another part, as in `MultiOutputNetRegressor`.
 
@@ -181,24 +184,27 @@ class MultiOutputCNNRegressor(MultiOutputNetRegressor):
         "image_shape",
         "spatial_dims",
     )
+    _kind = "image"
+    _plain = PLAIN_IMAGE
 
     def __init__(
         self,
-        channels: Any = (16, 32),
+        channels: Any = "auto",
         *,
         kernel_size: int = 3,
         pool_size: Any = "auto",
         pooling: str = "max",
         hidden_layer_sizes: Any = (128,),
-        activation: Any = "relu",
+        activation: Any = "auto",
         dropout: float = 0.0,
         normalization: Any = None,
         channels_last: bool = False,
         image_shape: Any = None,
         spatial_dims: Any = None,
+        effort: Any = "default",
         **prefix__params: Any,
     ) -> None:
-        super().__init__(**prefix__params)
+        super().__init__(effort=effort, **prefix__params)
         self.channels = channels
         self.kernel_size = kernel_size
         self.pool_size = pool_size
@@ -210,6 +216,15 @@ class MultiOutputCNNRegressor(MultiOutputNetRegressor):
         self.channels_last = channels_last
         self.image_shape = image_shape
         self.spatial_dims = spatial_dims
+
+    def _is_flat_image(self) -> bool:
+        return self.image_shape is not None
+
+    def _channel_axis(self, n_axes: int) -> int | None:
+        if self.image_shape is not None:
+            return None
+        n_spatial = self.spatial_dims or min(n_axes - 1, 2)
+        return None if n_axes - 1 == n_spatial else n_axes - 1 if self.channels_last else 1
 
 
 class MultiHeadRegressor(MultiOutputNetRegressor):

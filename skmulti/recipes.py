@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import torch
 
 EFFORTS = ("fast", "default", "best")
@@ -24,15 +26,25 @@ PLAIN: Mapping[str, Any] = {
     "n_iter_no_change": 10,
     "n_members": 1,
 }
-PLAIN_TABLE: Mapping[str, Any] = {
+PLAIN# Tables of so many rows or fewer are trained alike.
+_FEW_ROWS = 2000
+# Numbers of a table above which it is not bent: nine times as many would take too much memory.
+_MOST_BENT = 10_000_000
+
+_TABLE: Mapping[str, Any] = {
     **PLAIN,
     "hidden_layer_sizes": (64, 64),
     "activation": "relu",
     "scaling_layer": False,
     "initialization": "torch",
 }
+PLAIN_IMAGE: Mapping[str, Any] = {
+    **PLAIN,
+    "channels": (16, 32),
+    "activation": "relu",
+}
 
-_TRAINING: Mapping[str, Any] = {
+_TABLE: Mapping[str, Any] = {
     "missing_inputs": "impute",
     "categorical_inputs": "one_hot",
     "scale_inputs": True,
@@ -43,6 +55,19 @@ _TRAINING: Mapping[str, Any] = {
     "lr_schedule": "one_cycle",
     "early_stopping": True,
     "validation_fraction": 0.2,
+    "linear_path": True,
+    "activation": "silu",
+    "scaling_layer": True,
+    "initialization": "he",
+}
+_IMAGE: Mapping[str, Any] = {
+    "scale_inputs": True,
+    "optimizer": torch.optim.AdamW,
+    "optimizer__weight_decay": 0.01,
+    "lr": 0.003,
+    "lr_schedule": "one_cycle",
+    "channels": (16, 32, 64, 64),
+    "activation": "silu",
 }
 
 
@@ -51,7 +76,7 @@ def recipe(kind: str, effort: str | None, n_rows: int, n_features: int) -> dict[
 
     Parameters
     ----------
-    kind : {"table", "any"}
+    kind : {"table", "image", "any"}
         What rows are to the network.
     effort : {"fast", "default", "best", None}
         How much time to spend.
@@ -66,16 +91,33 @@ def recipe(kind: str, effort: str | None, n_rows: int, n_features: int) -> dict[
     """
     if effort is None or kind == "any":
         return {}
-    n_members, max_epochs = {"fast": (6, 30), "default": (20, 60), "best": (40, 100)}[effort]
+    return _for_images(effort, n_rows) if kind == "image" else _for_tables(effort, n_rows, n_features)
+
+
+def _for_tables(effort: str, n_rows: int, n_features: int) -> dict[str, Any]:
+    n_members, max_epochs = {"fast": (5, 30), "default": (20, 60), "best": (80, 80)}[effort]
+    # More rows say more: fewer passes and fewer members over them do, and a wider network can use them.
+    larger = max(1.0, n_rows / _FEW_ROWS)
+    n_members = max(4, round(n_members / larger**0.4))
+    max_epochs = max(5, round(max_epochs / larger**0.35))
+    width = min(256, 32 * round(2 * larger**0.35))
     return {
-        **_TRAINING,
+        **_TABLE,
         "n_members": n_members,
         "max_epochs": max_epochs,
         "n_iter_no_change": max_epochs,
-        "numeric_embedding": "mixed",
-        "linear_path": True,
-        "hidden_layer_sizes": (64, 64, 64),
-        "activation": "silu",
-        "scaling_layer": True,
-        "initialization": "he",
+        "hidden_layer_sizes": (width,) * 3,
+        "lr": _TABLE["lr"] * 64 / width,
+        "numeric_embedding": "mixed" if n_rows * n_features <= _MOST_BENT else None,
+    }
+
+
+def _for_images(effort: str, n_rows: int) -> dict[str, Any]:
+    n_members, max_epochs = {"fast": (1, 12), "default": (1, 30), "best": (5, 50)}[effort]
+    return {
+        **_IMAGE,
+        "n_members": n_members,
+        "max_epochs": max_epochs,
+        # About sixty steps an epoch: few images are to make many steps too.
+        "batch_size": int(2 ** np.clip(round(math.log2(max(n_rows, 1) / 60)), 4, 7)),
     }

@@ -13,8 +13,11 @@ from sklearn.linear_model import RidgeCV
 from torch import Tensor, nn
 
 _ALPHAS = np.logspace(-2, 5, 22)
-# How strongly shares are held at these, which say that networks are mostly right: a share of the rows.
-_PRIOR_OF_LINEAR, _STRENGTH = 0.2, 0.005
+# The share that a linear model is thought to have before anything is known.
+_PRIOR_OF_LINEAR = 0.2
+# How strongly shares are held at what was thought before: those of all columns together, and those of one column at
+# those of all. Shares of the rows.
+_STRENGTH, _STRENGTH_OF_COLUMN = 0.005, 0.05
 # Singular values of larger tables take too long, and what is left out of more rows too much memory.
 _MOST_PRODUCTS, _MOST_NUMBERS = 3_000_000_000, 100_000_000
 _LEAST_ROWS = 10
@@ -136,17 +139,20 @@ class Blend(nn.Module):
                 continue
             of_row = None if sample_weight is None else weight[of_rows, places[0]]
             linear = _Linear(X[of_rows], y[np.ix_(of_rows, places)], of_row)
+            candidates = np.stack([*held_out[:, of_rows][..., places], linear.held_out], axis=-1)
+            targets, weights = y[np.ix_(of_rows, places)], weight[np.ix_(of_rows, places)]
+            usual = _shares_of_all(candidates, targets, weights)
+            if usual is None:
+                continue
             for i, place in enumerate(places):
-                candidates = np.column_stack([*held_out[:, of_rows, place], linear.held_out[:, i]])
-                shares = _shares(candidates, y[of_rows, place], weight[of_rows, place])
-                if shares is not None:
-                    self.is_blended[raw[place]] = True
-                    low, high = y[of_rows, place].min(), y[of_rows, place].max()
-                    self.low[raw[place]] = float(low - _FURTHER * (high - low))
-                    self.high[raw[place]] = float(high + _FURTHER * (high - low))
-                    self.shares[:, raw[place]] = torch.as_tensor(shares[:-1])
-                    self.coef[:, raw[place]] = torch.as_tensor(shares[-1] * linear.coef[:, i])
-                    self.intercept[raw[place]] = float(shares[-1] * linear.intercept[i])
+                shares = _shares(candidates[:, i], targets[:, i], weights[:, i], usual, _STRENGTH_OF_COLUMN)
+                low, high = targets[:, i].min(), targets[:, i].max()
+                self.is_blended[raw[place]] = True
+                self.low[raw[place]] = float(low - _FURTHER * (high - low))
+                self.high[raw[place]] = float(high + _FURTHER * (high - low))
+                self.shares[:, raw[place]] = torch.as_tensor(shares[:-1])
+                self.coef[:, raw[place]] = torch.as_tensor(shares[-1] * linear.coef[:, i])
+                self.intercept[raw[place]] = float(shares[-1] * linear.intercept[i])
 
 
 class _Linear:
@@ -172,18 +178,48 @@ class _Linear:
             self.coef, self.intercept, self.held_out = coef, np.atleast_1d(ridge.intercept_), held_out
 
 
-def _shares(candidates: np.ndarray, y: np.ndarray, weight: np.ndarray) -> np.ndarray | None:
-    """Return the share of each candidate, none negative and at most 1 together; None where there is too little."""
-    seen = np.isfinite(candidates).all(axis=1)
+def _shares_of_all(candidates: np.ndarray, y: np.ndarray, weight: np.ndarray) -> np.ndarray | None:
+    """Return the shares that suit all columns, None where there is too little to learn from.
+
+    Parameters
+    ----------
+    candidates : ndarray of shape (n_rows, n_columns, n_candidates)
+        What each candidate says, NaN where it says nothing.
+    y, weight : ndarray of shape (n_rows, n_columns)
+        The targets and their weights.
+    """
+    seen = np.isfinite(candidates).all(axis=(1, 2))
     if seen.sum() < _LEAST_ROWS:
         return None
-    candidates, y = _within_reach(candidates, y)
-    n_groups = candidates.shape[1] - 1
+    n_groups = candidates.shape[-1] - 1
     prior = np.array([(1 - _PRIOR_OF_LINEAR) / n_groups] * n_groups + [_PRIOR_OF_LINEAR])
-    root = np.sqrt(weight[seen])
-    pull = np.sqrt(_STRENGTH * weight[seen].sum())
-    A = np.concatenate([candidates[seen] * root[:, None], pull * np.eye(len(prior))])
-    shares: np.ndarray = nnls(A, np.concatenate([y[seen] * root, pull * prior]))[0]
+    parts = [_within_reach(candidates[seen, i], y[seen, i]) for i in range(y.shape[1])]
+    # Columns that can hardly be told are not to decide for the others, nor the other way round.
+    errors = [float(np.mean((own.mean(axis=1) - of_rows) ** 2)) for own, of_rows in parts]
+    scales = 1 / np.sqrt(np.maximum(errors, 1e-9))
+    return _solve(
+        np.concatenate([scale * own for scale, (own, _) in zip(scales, parts, strict=True)]),
+        np.concatenate([scale * of_rows for scale, (_, of_rows) in zip(scales, parts, strict=True)]),
+        weight[seen].T.ravel(),
+        prior,
+        _STRENGTH,
+    )
+
+
+def _shares(
+    candidates: np.ndarray, y: np.ndarray, weight: np.ndarray, prior: np.ndarray, strength: float
+) -> np.ndarray:
+    """Return the share of each candidate in one column, none negative and at most 1 together."""
+    seen = np.isfinite(candidates).all(axis=1)
+    return _solve(*_within_reach(candidates[seen], y[seen]), weight[seen], prior, strength)
+
+
+def _solve(
+    candidates: np.ndarray, y: np.ndarray, weight: np.ndarray, prior: np.ndarray, strength: float
+) -> np.ndarray:
+    root, pull = np.sqrt(weight), np.sqrt(strength * weight.sum())
+    A = np.concatenate([candidates * root[:, None], pull * np.eye(len(prior))])
+    shares: np.ndarray = nnls(A, np.concatenate([y * root, pull * prior]))[0]
     return shares / max(1.0, float(shares.sum()))
 
 

@@ -11,7 +11,7 @@ import torch
 # A column that varies less than this share of its largest value is constant but for rounding.
 _CONSTANT = 1e-12
 # How far beyond what was seen inputs may lie: a share of its range.
-_FURTHER = 0.1
+_FURTHER = 0.5
 # Pieces of a piecewise linear encoding.
 _N_PIECES = 8
 # The standard deviation of the parts: there are many of them, and the columns are to count beside them.
@@ -28,7 +28,7 @@ class InputEncoder:
 
     Of a table: missing values become the column's median, with a column that says where they were; constant columns,
     and all but the first of equal ones, are left out; each column has mean 0 and standard deviation 1. Of images: each
-    channel has. Later inputs beyond those seen are moved to the nearest end of what was seen, a tenth of its range
+    channel has. Later inputs beyond those seen are moved to the nearest end of what was seen, half its range
     further at most: a network says anything of what lies far outside.
 
     Attributes

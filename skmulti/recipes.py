@@ -26,12 +26,7 @@ PLAIN: Mapping[str, Any] = {
     "n_iter_no_change": 10,
     "n_members": 1,
 }
-PLAIN# Tables of so many rows or fewer are trained alike.
-_FEW_ROWS = 2000
-# Numbers of a table above which it is not bent: nine times as many would take too much memory.
-_MOST_BENT = 10_000_000
-
-_TABLE: Mapping[str, Any] = {
+PLAIN_TABLE: Mapping[str, Any] = {
     **PLAIN,
     "hidden_layer_sizes": (64, 64),
     "activation": "relu",
@@ -44,6 +39,11 @@ PLAIN_IMAGE: Mapping[str, Any] = {
     "activation": "relu",
 }
 
+# Tables of so many rows or fewer are trained alike.
+_FEW_ROWS = 2000
+# Numbers of a table above which it is not bent: nine times as many would take too much memory.
+_MOST_BENT = 10_000_000
+
 _TABLE: Mapping[str, Any] = {
     "missing_inputs": "impute",
     "categorical_inputs": "one_hot",
@@ -54,7 +54,6 @@ _TABLE: Mapping[str, Any] = {
     "lr": 0.02,
     "lr_schedule": "one_cycle",
     "early_stopping": True,
-    "validation_fraction": 0.2,
     "linear_path": True,
     "activation": "silu",
     "scaling_layer": True,
@@ -95,7 +94,7 @@ def recipe(kind: str, effort: str | None, n_rows: int, n_features: int) -> dict[
 
 
 def _for_tables(effort: str, n_rows: int, n_features: int) -> dict[str, Any]:
-    n_members, max_epochs = {"fast": (5, 30), "default": (20, 60), "best": (80, 80)}[effort]
+    n_members, max_epochs = {"fast": (4, 20), "default": (20, 60), "best": (100, 60)}[effort]
     # More rows say more: fewer passes and fewer members over them do, and a wider network can use them.
     larger = max(1.0, n_rows / _FEW_ROWS)
     n_members = max(4, round(n_members / larger**0.4))
@@ -108,6 +107,7 @@ def _for_tables(effort: str, n_rows: int, n_features: int) -> dict[str, Any]:
         "n_iter_no_change": max_epochs,
         "hidden_layer_sizes": (width,) * 3,
         "lr": _TABLE["lr"] * 64 / width,
+        "validation_fraction": 0.1 if effort == "best" else 0.2,
         "numeric_embedding": "mixed" if n_rows * n_features <= _MOST_BENT else None,
     }
 

@@ -86,7 +86,7 @@ def recipe(kind: str, effort: str | None, n_rows: int, n_features: int) -> dict[
     --------
     >>> from skmulti.recipes import recipe
     >>> recipe("table", "fast", n_rows=300, n_features=10)["max_epochs"]
-    30
+    20
     """
     if effort is None or kind == "any":
         return {}

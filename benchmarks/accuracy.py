@@ -7,7 +7,7 @@ contestants take turns within each fold, with one thread. It prints per set the 
 to predicting the training rows' mean, mean over targets and folds), and the median over sets of the processor seconds
 of a fit.
 
-``--measurements`` prints the R2 of ten measurements from the twenty others, ``--random-problems 200`` how ours fares on
+``--ablation`` runs our default with one thing left out at a time instead of peers. ``--measurements`` prints the R2 of ten measurements from the twenty others, ``--random-problems 200`` how ours fares on
 random small problems; neither needs a folder.
 """
 
@@ -46,6 +46,7 @@ def parse():
     parser.add_argument("--folds-seed", type=int, default=0, help="seed of the folds")
     parser.add_argument("--results", type=Path, help="file to append a JSON line to per set, model and seed")
     parser.add_argument("--from-results", type=Path, metavar="FILE", help="print the table of such a file, fit nothing")
+    parser.add_argument("--ablation", action="store_true", help="our default beside itself with one thing left out")
     parser.add_argument("--measurements", action="store_true", help="R2 on the breast cancer measurements instead")
     parser.add_argument("--random-problems", type=int, metavar="N", help="fit N random small problems instead")
     args = parser.parse_args()
@@ -104,7 +105,7 @@ def records_of(table, contestants, n_seeds, folds_seed):
 
 def run_sets(tables, args):
     """Run all sets; return the records, and append them to the file of results as soon as a set is done."""
-    contestants = peers.choose(args.models)
+    contestants = peers.choose(["ours", *peers.ABLATIONS] if args.ablation else args.models)
     records = []
     for table in tables:
         start = time.perf_counter()
@@ -168,7 +169,7 @@ def show(records):
 
 def show_checks(summary, sets):
     """Print for each of ours its largest ratio to ridge regression, which a network is to stay near everywhere."""
-    ours = [name for name in summary.index if peers.CONTESTANTS[name].ours]
+    ours = [name for name in summary.index if name in peers.CONTESTANTS and peers.CONTESTANTS[name].ours]
     if "ridge" not in summary.index:
         return
     for name in ours:

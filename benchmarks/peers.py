@@ -43,9 +43,9 @@ class Contestant:
         return getattr(import_module(self.module), "__version__", None) or metadata.version(self.module)
 
 
-def _ours(effort, form="scaled"):
+def _ours(effort, form="scaled", **params):
     def make(seed):
-        return MultiOutputMLPRegressor(effort=effort, random_state=seed)
+        return MultiOutputMLPRegressor(effort=effort, random_state=seed, **params)
 
     return Contestant(make, form, "skmulti")
 
@@ -123,14 +123,29 @@ CONTESTANTS = {
     "realmlp": Contestant(_realmlp, "filled", "pytabkit"),
     "tabm": Contestant(lambda seed: TabMPerTarget(seed), "filled", "pytabkit"),
 }
+# The default with one thing left out or done in the usual way: what each brings.
+ABLATIONS = {
+    "without scaling layer": _ours("default", scaling_layer=False),
+    "without bent inputs": _ours("default", numeric_embedding=None),
+    "all inputs bent": _ours("default", numeric_embedding="piecewise_linear"),
+    "without linear path": _ours("default", linear_path=False),
+    "ReLU": _ours("default", activation="relu"),
+    "initialised as in torch": _ours("default", initialization="torch"),
+    "constant learning rate": _ours("default", lr_schedule=None, lr=0.005),
+    "without weight decay": _ours("default", optimizer__weight_decay=0.0),
+    "two layers": _ours("default", hidden_layer_sizes=(64, 64)),
+    "one net": _ours("default", n_members=1, linear_path=False),
+    "plain net": _ours(None),
+}
 
 
 def choose(names=None):
     """Return the contestants of these names; all that are installed if there are none."""
-    unknown = set(names or ()) - set(CONTESTANTS)
+    known = {**CONTESTANTS, **ABLATIONS}
+    unknown = set(names or ()) - set(known)
     if unknown:
-        raise SystemExit(f"unknown models: {', '.join(sorted(unknown))}; known: {', '.join(CONTESTANTS)}")
-    chosen = {name: CONTESTANTS[name] for name in names or CONTESTANTS}
+        raise SystemExit(f"unknown models: {', '.join(sorted(unknown))}; known: {', '.join(known)}")
+    chosen = {name: known[name] for name in names or CONTESTANTS}
     absent = [name for name, contestant in chosen.items() if not contestant.installed]
     if names and absent:
         raise SystemExit(f"not installed: {', '.join(absent)}; pip install 'skmulti[peers]'")

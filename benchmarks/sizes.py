@@ -1,8 +1,8 @@
 """What the defaults reach, and in what time, on images and on large tables.
 
-``python benchmarks/sizes.py --canvases 500 2000`` fits the CNN on as many digits canvases, and tests on canvases of other
-scans. ``--rows 2000 100000`` fits the MLP on as many rows of a made table, beside scikit-learn's MLPRegressor and boosted
-trees; ``--columns`` and ``--targets`` give its shape.
+``python benchmarks/sizes.py --canvases 500 2000`` fits the CNN on as many digits canvases, and tests on canvases of
+other scans. ``--rows 2000 100000`` fits the MLP on as many rows of a made table, beside scikit-learn's MLPRegressor and
+boosted trees; ``--columns`` and ``--targets`` give its shape.
 """
 
 import argparse

@@ -214,9 +214,7 @@ def _shares(
     return _solve(*_within_reach(candidates[seen], y[seen]), weight[seen], prior, strength)
 
 
-def _solve(
-    candidates: np.ndarray, y: np.ndarray, weight: np.ndarray, prior: np.ndarray, strength: float
-) -> np.ndarray:
+def _solve(candidates: np.ndarray, y: np.ndarray, weight: np.ndarray, prior: np.ndarray, strength: float) -> np.ndarray:
     root, pull = np.sqrt(weight), np.sqrt(strength * weight.sum())
     A = np.concatenate([candidates * root[:, None], pull * np.eye(len(prior))])
     shares: np.ndarray = nnls(A, np.concatenate([y * root, pull * prior]))[0]

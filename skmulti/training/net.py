@@ -76,6 +76,8 @@ class TrainingNet(BatchingNet):
         reason, watched = self._judge(iterator, training)
         if training and (self._flat is None or watched):
             self._begin_flat()
+        elif training and self._flat is not None and self.lr_schedule is not None:
+            self._flat.read_options()
         if training and (self._last_good is None or self._last_good.module is not self.module_):
             # Not sooner: what callbacks do at the beginning of training is not to be undone.
             self._last_good = LastGood(self.module_, self._flat)

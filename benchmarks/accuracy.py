@@ -7,8 +7,9 @@ contestants take turns within each fold, with one thread. It prints per set the 
 to predicting the training rows' mean, mean over targets and folds), and the median over sets of the processor seconds
 of a fit.
 
-``--ablation`` runs our default with one thing left out at a time instead of peers. ``--measurements`` prints the R2 of ten measurements from the twenty others, ``--random-problems 200`` how ours fares on
-random small problems; neither needs a folder.
+``--ablation`` runs our default with one thing left out at a time instead of peers. ``--measurements`` prints the R2 of
+ten measurements from the twenty others, ``--random-problems 200`` how ours fares on random small problems; these two
+need no folder.
 """
 
 import argparse

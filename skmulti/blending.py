@@ -18,13 +18,19 @@ _PRIOR_OF_LINEAR = 0.2
 # How strongly shares are held at what was thought before: those of all columns together, and those of one column at
 # those of all. Shares of the rows.
 _STRENGTH, _STRENGTH_OF_COLUMN = 0.005, 0.05
+# How many times its expected error a column's signal must be to be believed: more than one, since the epochs of members
+# were chosen by the rows that they left out.
+_CAUTION = 3.0
 # Singular values of larger tables take too long, and what is left out of more rows too much memory.
 _MOST_PRODUCTS, _MOST_NUMBERS = 3_000_000_000, 100_000_000
 _LEAST_ROWS = 10
 # How far beyond the targets that were seen a prediction may lie: a share of their range.
 _FURTHER = 0.1
-# What lies further from the middle half of the targets than so many times its width is an outlier.
-_REACH = 10.0
+# Targets that lie further from their middle half than so many times its width do not decide about shares, and are not
+# predicted unless some were foreseen. What Tukey calls far out begins at 3.
+_REACH_OF_SHARES, _REACH = 10.0, 3.0
+# One row that was right may be chance.
+_LEAST_FORESEEN = 3
 
 
 class Blend(nn.Module):
@@ -146,10 +152,8 @@ class Blend(nn.Module):
                 continue
             for i, place in enumerate(places):
                 shares = _shares(candidates[:, i], targets[:, i], weights[:, i], usual, _STRENGTH_OF_COLUMN)
-                low, high = targets[:, i].min(), targets[:, i].max()
                 self.is_blended[raw[place]] = True
-                self.low[raw[place]] = float(low - _FURTHER * (high - low))
-                self.high[raw[place]] = float(high + _FURTHER * (high - low))
+                self.low[raw[place]], self.high[raw[place]] = _range(candidates[:, i] @ shares, targets[:, i])
                 self.shares[:, raw[place]] = torch.as_tensor(shares[:-1])
                 self.coef[:, raw[place]] = torch.as_tensor(shares[-1] * linear.coef[:, i])
                 self.intercept[raw[place]] = float(shares[-1] * linear.intercept[i])
@@ -211,7 +215,12 @@ def _shares(
 ) -> np.ndarray:
     """Return the share of each candidate in one column, none negative and at most 1 together."""
     seen = np.isfinite(candidates).all(axis=1)
-    return _solve(*_within_reach(candidates[seen], y[seen]), weight[seen], prior, strength)
+    (candidates, y), weight = _within_reach(candidates[seen], y[seen]), weight[seen]
+    shares = _solve(candidates, y, weight, prior, strength)
+    joint = candidates @ shares
+    signal, noise = np.average(joint**2, weights=weight), np.average((y - joint) ** 2, weights=weight)
+    # As James and Stein did: what is little beside its errors comes closer to the mean.
+    return shares * max(0.0, 1.0 - _CAUTION * noise / max(len(y) * signal, 1e-12))
 
 
 def _solve(candidates: np.ndarray, y: np.ndarray, weight: np.ndarray, prior: np.ndarray, strength: float) -> np.ndarray:
@@ -221,10 +230,28 @@ def _solve(candidates: np.ndarray, y: np.ndarray, weight: np.ndarray, prior: np.
     return shares / max(1.0, float(shares.sum()))
 
 
+def _range(joint: np.ndarray, y: np.ndarray) -> tuple[float, float]:
+    """Return how low and how high predictions may lie, after those of rows that were left out.
+
+    Outliers among the targets are none that a prediction may reach, unless some were foreseen.
+    """
+    low, high = _reach(y, _REACH)
+    beyond = (joint < low) | (joint > high)
+    was_right = np.abs(joint - y) < np.abs(np.clip(joint, low, high) - y)
+    if beyond.sum() >= _LEAST_FORESEEN and was_right[beyond].mean() > 0.5:
+        low, high = -np.inf, np.inf
+    further = _FURTHER * (y.max() - y.min())
+    return max(low, y.min() - further), min(high, y.max() + further)
+
+
 def _within_reach(candidates: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Move what lies far outside to the ends of what is usual: shares are not to hang on one row."""
-    low, high = np.quantile(y, [0.25, 0.75])
-    if low == high:
-        return candidates, y
-    ends = low - _REACH * (high - low), high + _REACH * (high - low)
+    ends = _reach(y, _REACH_OF_SHARES)
     return np.clip(candidates, *ends), np.clip(y, *ends)
+
+
+def _reach(y: np.ndarray, widths: float) -> tuple[float, float]:
+    """Return the ends of what is no outlier: so many widths of the middle half away from it."""
+    low, high = np.quantile(y, [0.25, 0.75])
+    further = widths * (high - low)
+    return (low - further, high + further) if low < high else (-np.inf, np.inf)

@@ -1,0 +1,211 @@
+"""The dial of effort: what parameters come to that are left open, and that what is given always wins."""
+
+import copy
+import pickle
+import re
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV
+from sklearn.utils import get_tags
+from skorch.callbacks import LRScheduler
+
+from skmulti import MultiHeadRegressor, MultiOutputCNNRegressor, MultiOutputMLPRegressor, MultiOutputNetRegressor
+from skmulti.model_selection import BatchedGridSearchCV
+from skmulti.recipes import EFFORTS, PLAIN_IMAGE, PLAIN_TABLE, recipe
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(60, 3)).astype("float32")
+Y = np.column_stack([X[:, 0] + 0.1 * RNG.normal(size=60), np.abs(X[:, 1])])
+IMAGES = RNG.normal(size=(20, 6, 6)).astype("float32")
+
+
+def make_net(**params):
+    return MultiOutputMLPRegressor(**{"effort": "fast", "max_epochs": 2, "n_members": 3, "random_state": 0, **params})
+
+
+def test_what_is_left_open_stays_open_for_the_user():
+    net = make_net()
+    before = net.get_params()
+    net.fit(X, Y).set_params(loss_weights={0: 2.0})
+    net.partial_fit(X, Y)
+    assert net.get_params() == {**before, "loss_weights": {0: 2.0}}
+    assert repr(clone(net)) == repr(net)
+
+
+@pytest.mark.parametrize("effort", EFFORTS)
+def test_the_recipe_says_what_open_parameters_were(effort):
+    net = MultiOutputMLPRegressor(effort=effort, max_epochs=1, n_members=2, random_state=0).fit(X, Y)
+    expected = {**PLAIN_TABLE, **recipe("table", effort, 60, 3)}
+    assert net.recipe_ == {name: v for name, v in expected.items() if name not in ("max_epochs", "n_members")}
+    assert [len(net.members_), len(net.history_)] == [2, 1]
+
+
+def test_more_effort_never_means_fewer_members_or_epochs():
+    for n_rows in (20, 300, 5000, 10**5, 10**7):
+        recipes = [recipe("table", effort, n_rows, 50) for effort in EFFORTS]
+        for name in ("n_members", "max_epochs"):
+            values = [values[name] for values in recipes]
+            assert values == sorted(values)
+            assert values[0] >= 2
+
+
+@pytest.mark.parametrize(
+    ("params", "seen"),
+    [
+        ({"hidden_layer_sizes": (5,)}, lambda net: net.members_[0].module_.hidden[1].out_features == 5),
+        ({"activation": "tanh"}, lambda net: any(isinstance(m, torch.nn.Tanh) for m in net.module_.modules())),
+        ({"scaling_layer": False}, lambda net: "Scaling" not in str(net.module_)),
+        ({"n_members": 2}, lambda net: len(net.members_) == 2),
+        ({"max_epochs": 3}, lambda net: len(net.history_) == 3),
+        ({"numeric_embedding": None}, lambda net: all(m.embedding_ is None for m in net.members_)),
+        ({"numeric_embedding": "piecewise_linear"}, lambda net: all(m.embedding_ is not None for m in net.members_)),
+        ({"scale_inputs": False}, lambda net: np.ndim(net.input_encoder_.scale) == 0),
+        ({"linear_path": False}, lambda net: net.module_.blend is None),
+        ({"optimizer": torch.optim.SGD}, lambda net: type(net.members_[0].optimizer_) is torch.optim.SGD),
+        ({"optimizer__weight_decay": 0.5}, lambda net: net.members_[0].optimizer_.defaults["weight_decay"] == 0.5),
+        ({"lr": 0.125}, lambda net: net.members_[0].optimizer_.param_groups[0]["lr"] == 0.125),
+        ({"early_stopping": False}, lambda net: "valid_loss" not in net.members_[0].history_[-1]),
+        ({"validation_fraction": 0.5}, lambda net: len(net.members_[0]._left_out(Y)) == 30),
+        ({"lr_schedule": None}, lambda net: "lr_schedule" not in dict(net.members_[0].callbacks_)),
+        ({"batch_size": 7}, lambda net: net.members_[0].batch_size == 7),
+    ],
+    ids=lambda value: "" if callable(value) else str(list(value)[0]),
+)
+def test_what_is_given_wins_over_the_dial(params, seen):
+    net = make_net(**params).fit(X, Y)
+    assert not set(params) & set(net.recipe_)
+    assert seen(net)
+
+
+@pytest.mark.parametrize(
+    ("cls", "plain", "data"),
+    [(MultiOutputMLPRegressor, PLAIN_TABLE, X), (MultiOutputCNNRegressor, PLAIN_IMAGE, IMAGES)],
+)
+def test_no_effort_is_one_plain_net(cls, plain, data):
+    y = Y[: len(data)]
+    open_net = cls(effort=None, max_epochs=3, random_state=0).fit(data, y)
+    given = cls(effort="default", **{**plain, "max_epochs": 3}, random_state=0)
+    if cls is MultiOutputCNNRegressor:
+        given.set_params(batch_size=32)
+    given.set_params(optimizer__weight_decay=0, optimizer__betas=(0.9, 0.999)).fit(data, y)
+    assert not hasattr(open_net, "members_")
+    assert_array_equal(open_net.predict(data), given.predict(data))
+
+
+def test_classes_that_do_not_know_their_module_make_no_effort():
+    assert MultiOutputNetRegressor().effort is None
+    assert MultiHeadRegressor().effort is None
+    assert MultiOutputCNNRegressor().effort == MultiOutputMLPRegressor().effort == "default"
+
+
+def test_another_optimizer_has_none_of_the_options_that_were_chosen_for_ours():
+    net = make_net(optimizer=torch.optim.Adam).fit(X, Y)
+    assert net.members_[0].optimizer_.defaults["weight_decay"] == 0
+    assert net.recipe_["lr"] == PLAIN_TABLE["lr"]
+
+
+def test_a_schedule_of_the_users_takes_the_place_of_ours():
+    net = make_net(callbacks=[("step", LRScheduler("StepLR", step_size=1))]).fit(X, Y)
+    assert net.recipe_["lr_schedule"] is None
+    assert "lr_schedule" not in dict(net.members_[0].callbacks_)
+
+
+def test_a_refused_fit_leaves_parameters_and_predictions_as_they_were():
+    net = make_net().fit(X, Y)
+    before, predicted = net.get_params(), net.predict(X)
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        net.fit(X, Y[:10])
+    assert net.get_params() == before
+    assert_array_equal(net.predict(X), predicted)
+
+
+@pytest.mark.parametrize("again", [copy.deepcopy, lambda net: pickle.loads(pickle.dumps(net))], ids=["copy", "pickle"])
+def test_a_copy_predicts_the_same_and_goes_on_alike(again):
+    net = make_net().fit(X, Y)
+    other = again(net)
+    assert_array_equal(other.predict(X), net.predict(X))
+    assert other.recipe_ == net.recipe_
+    assert_array_equal(other.partial_fit(X, Y).predict(X), net.partial_fit(X, Y).predict(X))
+
+
+def test_saved_parameters_bring_back_members_and_linear_path(tmp_path):
+    net = make_net().fit(X, Y)
+    assert net.module_.blend.is_blended.all()
+    net.save_params(f_params=tmp_path / "net.pt")
+    again = make_net(random_state=1).initialize(X, Y)
+    again.load_params(f_params=tmp_path / "net.pt")
+    assert_array_equal(again.predict(X), net.predict(X))
+
+
+def test_warm_start_goes_on_with_the_same_recipe():
+    net = make_net(warm_start=True).fit(X, Y)
+    assert len(net.fit(X, Y).history_) == 4
+    assert len(net.members_) == 3
+
+
+@pytest.mark.parametrize(
+    "grid", [{"effort": [None, "fast"]}, {"max_epochs": [1, 2]}, {"loss_weights__0": [1, 9]}], ids=str
+)
+def test_a_search_over_stacks_scores_as_one_net_after_the_other(grid):
+    net = make_net(n_members=2) if "effort" not in grid else make_net(n_members=2, linear_path=False)
+    ours = BatchedGridSearchCV(net, grid, cv=2).fit(X, Y)
+    theirs = GridSearchCV(net, grid, cv=2).fit(X, Y)
+    assert_allclose(ours.cv_results_["mean_test_score"], theirs.cv_results_["mean_test_score"], rtol=1e-4)
+    assert ours.in_turn_ == {}
+
+
+def test_tags_say_whether_inputs_may_be_missing():
+    assert get_tags(MultiOutputMLPRegressor()).input_tags.allow_nan
+    assert not get_tags(MultiOutputMLPRegressor(effort=None)).input_tags.allow_nan
+    assert get_tags(MultiOutputMLPRegressor(effort=None, missing_inputs="impute")).input_tags.allow_nan
+    assert not get_tags(MultiOutputMLPRegressor(missing_inputs="error")).input_tags.allow_nan
+    assert not get_tags(MultiOutputCNNRegressor()).input_tags.allow_nan
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("effort", "much"),
+        ("missing_inputs", "drop"),
+        ("categorical_inputs", "ordinal"),
+        ("scale_inputs", "robust"),
+        ("numeric_embedding", "periodic"),
+        ("linear_path", "ridge"),
+        ("lr_schedule", "cosine"),
+        ("lr", 0.0),
+        ("max_epochs", 0),
+        ("n_members", 0),
+        ("optimizer", "adamw"),
+        ("validation_fraction", 1.0),
+    ],
+)
+def test_values_out_of_place_are_refused_by_name(name, value):
+    with pytest.raises(
+        ValueError, match=f"The '{name}' parameter of .* must be .* Got {re.escape(repr(value))} instead"
+    ):
+        make_net(**{name: value}).fit(X, Y)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("scaling_layer", 2), ("initialization", "xavier"), ("activation", "silo")]
+)
+def test_values_that_the_module_knows_are_refused_by_name_too(name, value):
+    with pytest.raises(ValueError, match=f"'?{name}'? .*{value}"):
+        make_net(**{name: value}).fit(X, Y)
+
+
+def test_a_linear_path_is_refused_beside_a_single_net():
+    with pytest.raises(
+        ValueError, match="The 'linear_path' parameter must be False or 'auto' for a single net.*n_members=2"
+    ):
+        make_net(n_members=1, linear_path=True).fit(X, Y)
+
+
+def test_bent_inputs_are_refused_for_images():
+    net = MultiOutputCNNRegressor(numeric_embedding="piecewise_linear", max_epochs=1)
+    with pytest.raises(ValueError, match="The 'numeric_embedding' parameter must be None for images and signals"):
+        net.fit(IMAGES, Y[:20])

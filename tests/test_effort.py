@@ -73,7 +73,7 @@ def test_more_effort_never_means_fewer_members_or_epochs():
         ({"lr_schedule": None}, lambda net: "lr_schedule" not in dict(net.members_[0].callbacks_)),
         ({"batch_size": 7}, lambda net: net.members_[0].batch_size == 7),
     ],
-    ids=lambda value: "" if callable(value) else str(list(value)[0]),
+    ids=lambda value: "" if callable(value) else str(next(iter(value))),
 )
 def test_what_is_given_wins_over_the_dial(params, seen):
     net = make_net(**params).fit(X, Y)
@@ -200,7 +200,7 @@ def test_values_that_the_module_knows_are_refused_by_name_too(name, value):
 
 def test_a_linear_path_is_refused_beside_a_single_net():
     with pytest.raises(
-        ValueError, match="The 'linear_path' parameter must be False or 'auto' for a single net.*n_members=2"
+        ValueError, match=r"The 'linear_path' parameter must be False or 'auto' for a single net.*n_members=2"
     ):
         make_net(n_members=1, linear_path=True).fit(X, Y)
 

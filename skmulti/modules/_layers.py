@@ -166,6 +166,8 @@ def hidden_layers(
     check_dropout(dropout)
     check_normalization(normalization)
     check_choice("initialization", initialization, INITIALIZATIONS)
+    if not isinstance(scaling_layer, bool):
+        raise ValueError(f"The 'scaling_layer' parameter must be True or False. Got {scaling_layer!r} instead.")
     layers: list[nn.Module] = [Scaling(n_features)] if scaling_layer else []
     for n_in, n_out in pairwise((n_features, *sizes)):
         layers.append(linear(n_in, n_out, initialization))

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
-from skmulti.modules._layers import ACTIVATIONS, hidden_layers, make_activation
+from skmulti.modules._layers import ACTIVATIONS, Scaling, hidden_layers, make_activation
 
 NAMES = "['relu', 'tanh', 'logistic', 'identity', 'gelu', 'silu', 'mish', 'elu', 'leaky_relu', "
 NAMES += "'softplus']"
@@ -108,3 +108,27 @@ def test_an_unknown_normalization_is_refused():
     )
     with pytest.raises(ValueError, match="^" + re.escape(message) + "$"):
         hidden_layers(5, 3, normalization="bacth")
+
+
+def test_a_scaling_layer_learns_ten_times_as_fast_as_a_factor_would():
+    layer = Scaling(2)
+    X = torch.tensor([[3.0, -1.0]])
+    assert_close(layer(X), X)
+    optimizer = torch.optim.Adam(layer.parameters(), lr=0.01)
+    layer(X).sum().backward()
+    optimizer.step()
+    # Adam's first step is the learning rate, against the sign of the gradient.
+    assert_close(layer(X), X * torch.tensor([1 - 0.1, 1 + 0.1]), atol=1e-5, rtol=0)
+
+
+def test_he_gives_weights_a_variance_of_two_per_input():
+    torch.manual_seed(0)
+    layer = hidden_layers(200, (300,), initialization="he")[0]
+    assert_close(layer.weight.var() * 200, torch.tensor(2.0), rtol=0.05, atol=0)
+    assert_close(layer.bias.std(), torch.tensor(0.5), rtol=0.15, atol=0)
+
+
+@pytest.mark.parametrize(("name", "value"), [("initialization", "xavier"), ("scaling_layer", 1)])
+def test_unknown_ways_of_beginning_are_refused(name, value):
+    with pytest.raises(ValueError, match=f"The '{name}' parameter must be .* Got {value!r}"):
+        hidden_layers(3, (4,), **{name: value})

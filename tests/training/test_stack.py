@@ -63,6 +63,21 @@ def test_each_member_has_its_own_learning_rate_and_weight_decay():
     assert_as_alone([mlp(random_state=0, lr=10.0**-i, optimizer__weight_decay=0.1 * i) for i in (1, 2, 3)])
 
 
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"scaling_layer": True},
+        {"scaling_layer": True, "initialization": "he", "activation": "silu", "optimizer": torch.optim.AdamW},
+        {"scaling_layer": True, "hidden_layer_sizes": ()},
+        {"scaling_layer": True, "normalization": "layer"},
+        {"scaling_layer": True, "optimizer__param_groups": [("*.weight", {"weight_decay": 0.1})]},
+    ],
+    ids=str,
+)
+def test_inputs_that_are_scaled_first_learn_in_a_stack(params):
+    assert_as_alone([mlp(random_state=seed, **params) for seed in range(3)])
+
+
 def test_each_member_has_its_own_rows_and_shorter_ones_are_padded():
     assert_as_alone([mlp(random_state=seed) for seed in range(5)], FOLDS)
 

@@ -25,7 +25,9 @@ SGD = {"optimizer": torch.optim.SGD, "optimizer__momentum": 0.9}
         for name in ["relu", "tanh", "logistic", "identity", "gelu", "silu", "mish", "elu", "leaky_relu", "softplus"]
     ]
     + [{"hidden_layer_sizes": ()}, {"dropout": 0.4}, {"normalization": "layer"}, {"normalization": "batch", **SGD}]
-    + [{"normalization": "batch", "dropout": 0.2, "activation": "silu", **SGD}],
+    + [{"normalization": "batch", "dropout": 0.2, "activation": "silu", **SGD}]
+    + [{"scaling_layer": True}, {"initialization": "he"}, {"scaling_layer": True, "initialization": "he"}]
+    + [{"scaling_layer": True, "hidden_layer_sizes": ()}, {"lr_schedule": "one_cycle", "lr": 0.02}],
     ids=str,
 )
 def test_an_mlp_learns_the_same_by_written_steps(params):

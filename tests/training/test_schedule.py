@@ -1,0 +1,81 @@
+"""The learning rate rises and falls once over a training, in every loop, and is then as it was given."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from skorch.callbacks import Callback
+
+from skmulti.training.schedule import one_cycle
+from tests.training.either_loop import X, Y, assert_same, both
+from tests.training.stacked import assert_as_alone, mlp
+
+SCHEDULE = {"lr_schedule": "one_cycle", "lr": 0.02}
+
+
+class Note(Callback):
+    """Notes the learning rates of each epoch."""
+
+    def on_train_begin(self, net, **kwargs):
+        self.rates = []
+
+    def on_epoch_end(self, net, **kwargs):
+        self.rates.append([group["lr"] for group in net.optimizer_.param_groups])
+
+
+def noted(**params):
+    net = mlp(callbacks=[("note", Note())], random_state=0, **SCHEDULE, **params).fit(X, Y)
+    return net, np.array(dict(net.callbacks_)["note"].rates)
+
+
+@given(st.floats(0, 1), st.floats(0, 1))
+def test_the_rate_is_a_share_that_rises_for_a_quarter_and_falls_then(one, other):
+    before, after = sorted([one, other])
+    assert 0 < one_cycle(before) <= 1
+    if after <= 0.25:
+        assert one_cycle(before) <= one_cycle(after)
+    if before >= 0.25:
+        assert one_cycle(before) >= one_cycle(after)
+
+
+@pytest.mark.parametrize("n_epochs", [1, 2, 7, 40])
+def test_each_epoch_has_the_rate_of_its_middle(n_epochs):
+    _, rates = noted(max_epochs=n_epochs)
+    expected = [0.02 * one_cycle((k + 0.5) / n_epochs) for k in range(n_epochs)]
+    np.testing.assert_allclose(rates[:, 0], expected)
+
+
+def test_the_rate_is_as_given_after_training_and_begins_anew():
+    net, rates = noted(max_epochs=4)
+    assert net.optimizer_.param_groups[0]["lr"] == 0.02
+    net.partial_fit(X, Y)
+    np.testing.assert_allclose(dict(net.callbacks_)["note"].rates, rates)
+
+
+def test_groups_of_parameters_keep_their_ratio():
+    _, rates = noted(max_epochs=4, optimizer__param_groups=[("output.*", {"lr": 0.002})])
+    assert rates.shape == (4, 2)
+    np.testing.assert_allclose(rates.max(axis=1), 10 * rates.min(axis=1))
+
+
+def test_a_cycle_is_another_training_than_a_constant_rate():
+    cycle, constant = (mlp(random_state=0, **{**SCHEDULE, "lr_schedule": s}).fit(X, Y) for s in ("one_cycle", None))
+    assert not np.allclose(cycle.predict(X), constant.predict(X), rtol=1e-2)
+
+
+@pytest.mark.parametrize("optimizer", [torch.optim.AdamW, torch.optim.SGD])
+def test_either_loop_follows_the_schedule(optimizer):
+    assert_same(*both(**SCHEDULE, optimizer=optimizer))
+
+
+def test_nobody_has_to_look_on_for_the_schedule_to_hold():
+    watched, _ = noted(max_epochs=5)
+    alone = mlp(max_epochs=5, random_state=0, **SCHEDULE).fit(X, Y)
+    np.testing.assert_array_equal(alone.predict(X), watched.predict(X))
+
+
+def test_each_member_of_a_stack_has_its_own_cycle():
+    assert_as_alone(
+        [mlp(random_state=k, max_epochs=2 + k, lr=0.01 * (k + 1), lr_schedule="one_cycle") for k in range(3)]
+    )

@@ -1,0 +1,164 @@
+"""Members beside a linear model: shares that are learned from rows that were left out."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.metrics import r2_score
+
+from skmulti import MultiOutputMLPRegressor
+from skmulti.blending import Blend
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(80, 3))
+LINEAR = X @ RNG.normal(size=(3, 2)) + 0.05 * RNG.normal(size=(80, 2))
+
+
+def make_net(**params):
+    given = {"effort": "fast", "max_epochs": 4, "n_members": 4, "random_state": 0, **params}
+    return MultiOutputMLPRegressor(**given)
+
+
+def learned(y, held_out, weight=None, n_groups=2):
+    blend = Blend(list(range(n_groups)), 3, y.shape[1])
+    blend.learn(X[: len(y)], y, held_out, range(y.shape[1]), weight)
+    return blend
+
+
+def total(blend):
+    """Return how much the members count in each column."""
+    return blend.shares.sum(0).numpy()
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 10**6), st.floats(0, 3), st.floats(0, 3))
+def test_shares_are_never_negative_and_never_more_than_one_together(seed, noise, other):
+    rng = np.random.default_rng(seed)
+    y = LINEAR + rng.normal(size=LINEAR.shape)
+    held_out = np.stack([y + noise * rng.normal(size=y.shape), other * rng.normal(size=y.shape)])
+    blend = learned(y, held_out)
+    assert (blend.shares >= 0).all()
+    assert (total(blend) <= 1 + 1e-6).all()
+
+
+def test_who_says_what_is_right_gets_nearly_all():
+    y = RNG.normal(size=(80, 2))
+    blend = learned(y, np.stack([y, RNG.normal(size=y.shape)]))
+    assert (blend.shares[0] > 0.95).all()
+    assert (blend.shares[1] < 0.05).all()
+
+
+def test_a_column_that_nobody_can_tell_is_predicted_by_its_mean():
+    y = RNG.normal(size=(80, 1))
+    blend = learned(y, RNG.normal(size=(2, 80, 1)))
+    raws = blend([torch.randn(5, 1), torch.randn(5, 1)], torch.randn(5, 3))
+    assert torch.stack(raws).mean(0).abs().max() < 0.3
+
+
+def test_a_linear_column_is_predicted_by_the_linear_model():
+    beside, alone = (make_net(max_epochs=1, linear_path=path).fit(X[:60], LINEAR[:60]) for path in (True, False))
+    assert r2_score(LINEAR[60:], beside.predict(X[60:])) > 0.98
+    assert r2_score(LINEAR[60:], alone.predict(X[60:])) < 0.9
+
+
+def test_the_mean_of_what_members_go_on_to_say_is_the_joint_prediction():
+    blend = Blend([0, 1, 0], 2, 1)
+    blend.shares[:] = torch.tensor([[0.5], [0.2]])
+    blend.coef[:] = torch.tensor([[1.0], [2.0]])
+    blend.intercept[:] = 0.25
+    blend.is_blended[:] = True
+    raws = [torch.tensor([[value]]) for value in (1.0, 5.0, 3.0)]
+    joint = torch.stack(blend(raws, torch.tensor([[10.0, 20.0]])))
+    assert_allclose(joint[[0, 2]].mean(), joint[1].item())
+    assert_allclose(joint.mean(), 0.5 * 2 + 0.2 * 5 + 10 + 40 + 0.25)
+    assert_allclose(np.ptp(joint.numpy()), 0.7 * 2)
+
+
+def test_predictions_stay_near_the_targets_that_were_seen():
+    net = make_net().fit(X, LINEAR)
+    low, high = LINEAR.min(axis=0), LINEAR.max(axis=0)
+    far = net.predict(1e6 * X)
+    assert (far >= low - 0.2 * (high - low)).all()
+    assert (far <= high + 0.2 * (high - low)).all()
+
+
+def test_an_outlier_that_nobody_foresaw_is_never_predicted():
+    y = np.where(np.arange(80) == 7, 50.0, LINEAR[:, 0])[:, None]
+    blend = learned(y, np.zeros((2, 80, 1)) + LINEAR[:, :1])
+    assert blend.high[0] < 20
+    heavy = np.exp(2 * X[:, :1])
+    assert learned(heavy, np.stack([heavy, heavy])).high[0] > heavy.max()
+
+
+def test_columns_of_other_losses_are_left_to_their_members():
+    losses = ["squared_error", "absolute_error"]
+    with_path, without = (make_net(loss=losses, linear_path=path).fit(X, LINEAR) for path in (True, False))
+    assert with_path.module_.blend.is_blended.tolist() == [True, False]
+    assert without.module_.blend is None
+    outputs = torch.stack([member._raw(member._encoded(X.astype("float64"))) for member in with_path.members_])
+    expected = outputs.mean(0).double().numpy()[:, 1] * with_path.target_scaler_.scale[1]
+    assert_allclose(with_path.predict(X)[:, 1], expected + with_path.target_scaler_.center[1], rtol=1e-5, atol=1e-6)
+
+
+def test_missing_targets_and_rows_without_weight_say_nothing():
+    y = LINEAR.copy()
+    y[::3, 0] = np.nan
+    net = make_net(missing_targets="mask").fit(X, y)
+    assert net.module_.blend.is_blended.all()
+    assert net.score(X, LINEAR) > 0.9
+    weight = np.ones(80)
+    weight[40:] = 0
+    spoilt = np.where(weight[:, None] > 0, LINEAR, -LINEAR)
+    assert make_net().fit(X, spoilt, sample_weight=weight).score(X, LINEAR) > 0.9
+
+
+def test_weights_of_columns_choose_the_rows_of_each_column():
+    weight = np.ones((80, 2))
+    weight[:40, 1] = 0
+    spoilt = LINEAR.copy()
+    spoilt[:40, 1] *= -1
+    assert make_net().fit(X, spoilt, sample_weight=weight).score(X, LINEAR) > 0.9
+
+
+def test_few_rows_leave_equal_shares():
+    net = make_net().fit(X[:9], LINEAR[:9])
+    assert not net.module_.blend.is_blended.any()
+    assert np.isfinite(net.predict(X)).all()
+
+
+@pytest.mark.parametrize(
+    "fit",
+    [
+        lambda net: net.partial_fit(X, LINEAR),
+        lambda net: net.fit(X[:60], LINEAR[:60], X_val=X[60:], y_val=LINEAR[60:]),
+        lambda net: net.set_params(early_stopping=False).fit(X, LINEAR),
+    ],
+    ids=["rows in parts", "validation rows of the user", "no validation rows"],
+)
+def test_shares_stay_equal_where_no_rows_were_left_out(fit):
+    net = fit(make_net())
+    assert not net.module_.blend.is_blended.any()
+    assert_allclose(net.module_.blend.shares, 0.5)
+
+
+def test_a_row_has_its_prediction_whatever_rows_are_beside_it():
+    net = make_net().fit(X, LINEAR)
+    together = net.predict(X)
+    assert_array_equal(np.concatenate([net.predict(X[i : i + 1]) for i in range(20)]), together[:20])
+    assert_array_equal(net.predict(X[::-1]), together[::-1])
+
+
+def test_members_go_on_to_disagree():
+    net = make_net().fit(X, np.abs(X[:, :2]))
+    y_pred, y_std = net.predict(X, return_std=True)
+    assert_allclose(y_pred, net.predict(X))
+    assert (y_std > 0).all()
+
+
+def test_a_table_too_large_for_a_ridge_regression_is_left_to_the_members(monkeypatch):
+    monkeypatch.setattr("skmulti.blending._MOST_NUMBERS", 10)
+    blend = make_net().fit(X, LINEAR).module_.blend
+    assert blend.is_blended.all()
+    assert not blend.coef.any()

@@ -1,0 +1,225 @@
+"""Inputs as they come: scaled, filled in, coded and bent, so that nothing has to stand before the net."""
+
+import re
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skmulti import MultiOutputCNNRegressor, MultiOutputMLPRegressor
+from skmulti.encoding import InputEncoder, PiecewiseLinear
+from skmulti.tables import TableEncoder
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(60, 4))
+Y = np.column_stack([X[:, 0] + X[:, 1], np.abs(X[:, 2])])
+
+
+def make_net(**params):
+    return MultiOutputMLPRegressor(**{"effort": "fast", "max_epochs": 3, "n_members": 2, "random_state": 0, **params})
+
+
+def encoded(table, scale=True):
+    return np.asarray(InputEncoder.of_table(np.asarray(table, float), scale=scale).transform(np.asarray(table, float)))
+
+
+def frame(n=60):
+    return pd.DataFrame(
+        {
+            "size": np.where(np.arange(n) % 7 == 0, np.nan, X[:n, 0]),
+            "colour": pd.Categorical(np.where(X[:n, 1] > 0, "red", "blue")),
+            "place": np.where(X[:n, 2] > 0, "north", "south"),
+            "is_new": X[:n, 3] > 0,
+            "count": np.arange(n),
+        }
+    )
+
+
+# The encoder.
+
+
+@given(st.floats(-6, 6), st.floats(-1e3, 1e3))
+def test_columns_of_any_unit_have_mean_0_and_deviation_1(power, shift):
+    values = encoded(10.0**power * (X + shift))
+    assert_allclose(values.mean(axis=0), 0, atol=1e-5)
+    assert_allclose(values.std(axis=0), 1, atol=1e-4)
+
+
+def test_columns_that_tell_nothing_new_are_left_out():
+    table = np.column_stack([X[:, 0], np.full(60, 3.0), X[:, 0], X[:, 1], np.full(60, 1e6)])
+    assert encoded(table).shape == (60, 2)
+
+
+def test_a_table_of_constants_still_has_an_input():
+    assert_array_equal(encoded(np.full((5, 3), 7.0)), np.zeros((5, 1)))
+
+
+def test_a_missing_value_is_the_median_and_another_input_says_so():
+    table = X.copy()
+    table[:5, 1] = np.nan
+    values = encoded(table, scale=False)
+    assert_allclose(values[:5, 1], np.median(X[5:, 1]), rtol=1e-6)
+    assert_array_equal(values[:, 4], np.arange(60) < 5)
+
+
+def test_a_column_that_misses_values_only_later_is_filled_in():
+    encoder = InputEncoder.of_table(X, scale=False)
+    later = X[:2].copy()
+    later[0, 2] = np.nan
+    assert_allclose(encoder.transform(later)[0, 2], np.median(X[:, 2]), rtol=1e-6)
+
+
+def test_a_column_of_nothing_but_missing_values_is_left_out():
+    assert encoded(np.column_stack([X[:, 0], np.full(60, np.nan)])).shape == (60, 1)
+
+
+@given(st.floats(1, 1e300), st.booleans())
+def test_what_lies_far_outside_is_moved_near_to_what_was_seen(size, below):
+    encoder = InputEncoder.of_table(X, scale=True)
+    far = np.full((1, 4), -size if below else size)
+    seen = encoder.transform(X)
+    width = np.ptp(seen, axis=0)
+    value = encoder.transform(far)
+    assert np.isfinite(value).all()
+    assert (value >= seen.min(axis=0) - width).all()
+    assert (value <= seen.max(axis=0) + width).all()
+    assert_allclose(encoder.transform(X), seen)
+
+
+@given(st.lists(st.floats(-5, 5), min_size=2, max_size=20))
+def test_bent_inputs_never_fall_where_the_input_rises(values):
+    bent = PiecewiseLinear.fit(X[:, :1].astype("float32"))
+    parts = np.asarray(bent.transform(np.sort(np.array(values, dtype="float32"))[:, None]))
+    assert parts.shape[1] == bent.n_encoded
+    assert (np.diff(parts, axis=0) >= 0).all()
+
+
+def test_bent_inputs_say_no_more_beyond_the_ends():
+    bent = PiecewiseLinear.fit(X.astype("float32"))
+    ends, beyond = (bent.transform(np.full((1, 4), value, "float32"))[:, 4:] for value in (X.max(), 100.0))
+    assert_array_equal(ends, beyond)
+
+
+def test_a_column_of_two_values_is_not_bent():
+    bent = PiecewiseLinear.fit(np.column_stack([X[:, 0], X[:, 1] > 0]).astype("float32"))
+    assert [len(edges) for edges in bent.edges] == [9, 0]
+
+
+# Nets.
+
+
+@pytest.mark.parametrize("unit", [1e-6, 1.0, 1e6])
+def test_a_scaler_in_front_changes_nothing(unit):
+    table = unit * np.column_stack([X, np.exp(X[:, 0]), np.ones(60)])
+    alone = make_net().fit(table, Y)
+    behind = make_pipeline(StandardScaler(), make_net()).fit(table, Y)
+    assert_allclose(behind.predict(table), alone.predict(table), rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_a_frame_with_words_booleans_and_gaps_needs_no_preparation(library):
+    table = frame() if library == "pandas" else pl.DataFrame(frame().to_dict("list"))
+    net = make_net(max_epochs=20, n_members=4).fit(table, Y)
+    assert net.score(table, Y) > 0.3
+    assert list(net.feature_names_in_) == ["size", "colour", "place", "is_new", "count"]
+    assert net.n_features_in_ == 5
+    assert_allclose(net.predict(table[:3]), net.predict(table)[:3], rtol=1e-5)
+
+
+def test_categories_that_are_new_or_missing_are_predicted_for():
+    net = make_net().fit(frame(), Y)
+    later = frame(3)
+    later["place"] = ["west", None, np.nan]
+    later["colour"] = pd.Categorical(["green", None, "red"])
+    assert np.isfinite(net.predict(later)).all()
+
+
+def test_a_missing_category_is_one_of_its_own():
+    table = pd.DataFrame({"kind": ["a", None, "b", np.nan], "x": [1.0, 2.0, 3.0, 4.0]})
+    coded = TableEncoder.fit(table).transform(table)
+    assert coded.shape == (4, 4)
+    assert_array_equal(coded[1, 1:], coded[3, 1:])
+
+
+def test_numbers_kept_as_objects_are_numbers():
+    table = pd.DataFrame({"x": np.array([1, 2.5, None], dtype=object)})
+    assert not TableEncoder.is_for(table)
+
+
+def test_rare_categories_are_one():
+    table = pd.DataFrame({"kind": [f"k{i}" for i in range(80)]})
+    assert TableEncoder.fit(table).transform(table).shape[1] <= 50
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        (lambda t: t.drop(columns="size"), "feature names should match"),
+        (lambda t: t.rename(columns={"size": "length"}), "feature names should match"),
+        (lambda t: t[["colour", "size", "place", "is_new", "count"]], "feature names.*same order"),
+        (lambda t: t.assign(count="many"), "could not convert string to float"),
+        (lambda t: t.assign(count=np.inf), "infinity"),
+    ],
+    ids=["absent", "renamed", "in another order", "words for numbers", "infinite"],
+)
+def test_other_columns_than_in_fit_are_refused(changed, message):
+    net = make_net().fit(frame(), Y)
+    with pytest.raises(ValueError, match=rf"(?s){message}"):
+        net.predict(changed(frame()))
+
+
+def test_missing_inputs_and_words_are_refused_where_nobody_asked_for_them():
+    gaps = X.copy()
+    gaps[3, 1] = np.nan
+    for net in (make_net(missing_inputs="error"), make_net(effort=None, n_members=1)):
+        with pytest.raises(ValueError, match=re.escape("missing_inputs='impute'")):
+            net.fit(gaps, Y)
+    with pytest.raises(ValueError, match=r"column 'colour', must hold numbers.*categorical_inputs='one_hot'"):
+        make_net(categorical_inputs="error").fit(frame().drop(columns="size"), Y)
+
+
+def test_impute_alone_leaves_the_columns_as_they_are():
+    gaps = X.copy()
+    gaps[3, 1] = np.nan
+    net = MultiOutputMLPRegressor(effort=None, missing_inputs="impute", max_epochs=1, random_state=0).fit(gaps, Y)
+    assert net.module_.hidden[0].in_features == 5
+    assert np.isfinite(net.predict(gaps)).all()
+
+
+# Images and signals.
+
+IMAGES = (RNG.normal(size=(20, 3, 6, 5)) * [[[1e-3]], [[1.0]], [[1e4]]] + 7).astype("float32")
+
+
+@pytest.mark.parametrize(
+    ("images", "params", "axis"),
+    [
+        (IMAGES, {}, 1),
+        (np.moveaxis(IMAGES, 1, -1), {"channels_last": True}, 3),
+        (IMAGES[:, :, 0], {"spatial_dims": 1}, 1),
+        (IMAGES[:, 1], {}, None),
+        (IMAGES[:, 1, 0], {}, None),
+        (IMAGES[:, 1].reshape(20, -1), {"image_shape": (6, 5)}, None),
+        (IMAGES[:, None], {"spatial_dims": 3}, 1),
+    ],
+    ids=["channels first", "channels last", "signals", "one channel", "plain signals", "flat", "volumes"],
+)
+def test_each_channel_is_scaled(images, params, axis):
+    net = MultiOutputCNNRegressor(max_epochs=1, random_state=0, **params).fit(images, Y[:20])
+    values = np.asarray(net.input_encoder_.transform(images), dtype=float)
+    others = tuple(i for i in range(images.ndim) if i != axis)
+    assert values.shape == images.shape
+    assert_allclose(values.mean(axis=others), 0, atol=1e-2)
+    assert_allclose(values.std(axis=others), 1, atol=1e-2)
+    assert np.isfinite(net.predict(images)).all()
+
+
+def test_images_of_one_value_stay_finite():
+    net = MultiOutputCNNRegressor(max_epochs=1, random_state=0).fit(np.ones((10, 4, 4)), Y[:10])
+    assert np.isfinite(net.predict(np.zeros((2, 4, 4)))).all()

@@ -231,9 +231,9 @@ def _refuse_non_numeric(values: Any, dtype: Any, what: str) -> None:
     text = str(dtype).lower()
     if text.startswith("complex"):
         raise ValueError(f"Complex data not supported. {what} must hold real numbers. Got dtype {dtype} instead.")
-    advice = (
-        "Encode it first, for example with a ColumnTransformer, or give a data frame and categorical_inputs='one_hot'."
-    )
+    advice = "Encode it first, for example with a ColumnTransformer."
+    if what.startswith("X"):
+        advice += " Or use categorical_inputs='one_hot', for columns of categories or words in a data frame."
     if text.startswith(("cat", "enum", "date", "time", "duration")):
         raise ValueError(f"{what} must hold numbers. Got dtype {dtype} instead. {advice}")
     if text.startswith(("obj", "str", "utf8", "<u", "|s")):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import fnmatch
 import inspect
-import math
 from typing import Any
 
 import numpy as np
@@ -159,7 +158,7 @@ class BuildingNet(CheckingNet):
         self._check_parameters()
         if y is None:
             raise ValueError(f"This {type(self).__name__} estimator requires y to be passed, but the target y is None.")
-        self._settle(*_size_of(X))
+        self._settle(_shape_of(X))
         targets = check_targets(y, missing=self.missing_targets == "mask", keep_float32=True)
         inputs = self._check_inputs(X, reset=True, min_samples=2)
         check_consistent_length(inputs, targets.values)
@@ -184,7 +183,7 @@ class BuildingNet(CheckingNet):
             What its `_begin` returned.
         """
         self._check_parameters()
-        self._settle(*_size_of(rows.X))
+        self._settle(rows.X.shape)
         self._take_data_of(other)
         self._set_up(rows, holdout, beside=other)
 
@@ -274,7 +273,7 @@ class BuildingNet(CheckingNet):
         self._fill = [self._fill[i] if np.isnan(value) else value for i, value in enumerate(values)]
 
 
-def _size_of(X: Any) -> tuple[int, int]:
-    """Return about how many rows and features there are: what X is has not been checked yet."""
-    shape = getattr(X, "shape", None) or np.shape(X if isinstance(X, (list, tuple)) else ())
-    return (int(shape[0]) if shape else 0), math.prod(map(int, shape[1:]))
+def _shape_of(X: Any) -> tuple[int, ...]:
+    """Return what seems to be the shape of a table or of images: X has not been checked yet."""
+    shape = tuple(getattr(X, "shape", None) or np.shape(X if isinstance(X, (list, tuple)) else ()))
+    return shape if len(shape) > 1 else (*(shape or (0,)), 1)

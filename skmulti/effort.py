@@ -34,9 +34,9 @@ class EffortNet(ReadingNet):
     effort: str | None
     callbacks: Any
 
-    def _settle(self, n_rows: int, n_features: int) -> None:
-        """Give all parameters that are "auto" their values for data of a size."""
-        chosen = {**self._plain, **recipe(self._rows_are(), self.effort, n_rows, n_features)}
+    def _settle(self, shape: tuple[int, ...]) -> None:
+        """Give all parameters that are "auto" their values for inputs of a shape."""
+        chosen = {**self._plain, **recipe(self._kind, self.effort, shape)}
         if not self._is_auto("optimizer"):
             # Options, and a learning rate, are those of the optimizer that they were chosen for.
             chosen = {name: value for name, value in chosen.items() if not name.startswith("optimizer")}
@@ -48,15 +48,12 @@ class EffortNet(ReadingNet):
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        values = {**self._plain, **recipe(self._rows_are(), self.effort, 0, 0)}
+        values = {**self._plain, **recipe(self._kind, self.effort, (1, 1))}
         for name in ("missing_inputs", "categorical_inputs"):
             values[name] = values[name] if self._is_auto(name) else getattr(self, name)
         tags.input_tags.allow_nan = values["missing_inputs"] == "impute"
         tags.input_tags.categorical = values["categorical_inputs"] == "one_hot"
         return tags
-
-    def _rows_are(self) -> str:
-        return self._kind
 
     @staticmethod
     def _sets_lr(callback: Any) -> bool:

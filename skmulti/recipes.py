@@ -68,29 +68,36 @@ _IMAGE: Mapping[str, Any] = {
     "channels": (16, 32, 64, 64),
     "activation": "silu",
 }
+# Parameters that are chosen for the modules of this package.
+_OF_LAYERS = ("hidden_layer_sizes", "channels", "activation", "scaling_layer", "initialization")
+_ANY: Mapping[str, Any] = {"lr": 0.003, "missing_inputs": "error", "numeric_embedding": None}
 
 
-def recipe(kind: str, effort: str | None, n_rows: int, n_features: int) -> dict[str, Any]:
+def recipe(kind: str, effort: str | None, shape: tuple[int, ...]) -> dict[str, Any]:
     """Return values for parameters.
 
     Parameters
     ----------
     kind : {"table", "image", "any"}
-        What rows are to the network.
+        What rows are to the network; "any" is a network that we do not know.
     effort : {"fast", "default", "best", None}
         How much time to spend.
-    n_rows, n_features : int
-        The size of the data.
+    shape : tuple of int
+        The shape of X.
 
     Examples
     --------
     >>> from skmulti.recipes import recipe
-    >>> recipe("table", "fast", n_rows=300, n_features=10)["max_epochs"]
+    >>> recipe("table", "fast", (300, 10))["max_epochs"]
     20
     """
-    if effort is None or kind == "any":
+    if effort is None:
         return {}
-    return _for_images(effort, n_rows) if kind == "image" else _for_tables(effort, n_rows, n_features)
+    values = _for_tables(effort, *shape) if kind != "image" and len(shape) == 2 else _for_images(effort, shape[0])
+    if kind != "any":
+        return values
+    # What our own layers bear is not for all.
+    return {**{name: value for name, value in values.items() if name not in _OF_LAYERS}, **_ANY}
 
 
 def _for_tables(effort: str, n_rows: int, n_features: int) -> dict[str, Any]:

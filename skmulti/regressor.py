@@ -57,7 +57,8 @@ class MultiOutputNetRegressor(EnsembleNet):
         are. The others train an ensemble on scaled inputs with AdamW and a one-cycle schedule, and restore the best
         epoch of each member; how many members and epochs depends on the effort and on the size of the data. "fast"
         costs about what one plain net costs; "best" may take ten times as long as "default". This class, which does not
-        know its module, has None; `MultiOutputMLPRegressor` and `MultiOutputCNNRegressor` have "default".
+        know its module, has None, and another effort leaves the layers as they are; `MultiOutputMLPRegressor` and
+        `MultiOutputCNNRegressor` have "default".
     missing_inputs : {"auto", "error", "impute"}, default="auto"
         What NaN in a table X means: an error that names the columns; or the column's median, with an input beside it
         that says where values were missing. "auto" is "error" with ``effort=None``, else "impute".

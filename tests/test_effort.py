@@ -39,14 +39,14 @@ def test_what_is_left_open_stays_open_for_the_user():
 @pytest.mark.parametrize("effort", EFFORTS)
 def test_the_recipe_says_what_open_parameters_were(effort):
     net = MultiOutputMLPRegressor(effort=effort, max_epochs=1, n_members=2, random_state=0).fit(X, Y)
-    expected = {**PLAIN_TABLE, **recipe("table", effort, 60, 3)}
+    expected = {**PLAIN_TABLE, **recipe("table", effort, (60, 3))}
     assert net.recipe_ == {name: v for name, v in expected.items() if name not in ("max_epochs", "n_members")}
     assert [len(net.members_), len(net.history_)] == [2, 1]
 
 
 def test_more_effort_never_means_fewer_members_or_epochs():
     for n_rows in (20, 300, 5000, 10**5, 10**7):
-        recipes = [recipe("table", effort, n_rows, 50) for effort in EFFORTS]
+        recipes = [recipe("table", effort, (n_rows, 50)) for effort in EFFORTS]
         for name in ("n_members", "max_epochs"):
             values = [values[name] for values in recipes]
             assert values == sorted(values)
@@ -100,6 +100,25 @@ def test_classes_that_do_not_know_their_module_make_no_effort():
     assert MultiOutputNetRegressor().effort is None
     assert MultiHeadRegressor().effort is None
     assert MultiOutputCNNRegressor().effort == MultiOutputMLPRegressor().effort == "default"
+
+
+@pytest.mark.parametrize("data", [X, IMAGES], ids=["table", "images"])
+def test_any_module_is_trained_as_effort_says_and_keeps_its_layers(data):
+    class Small(torch.nn.Module):
+        def __init__(self, input_shape, n_outputs):
+            super().__init__()
+            self.layers = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(int(np.prod(input_shape)), n_outputs))
+
+        def forward(self, X):
+            return self.layers(X)
+
+    net = MultiOutputNetRegressor(Small, effort="fast", random_state=0).fit(data, Y[: len(data)])
+    assert net.input_encoder_ is not None
+    assert net.recipe_["lr_schedule"] == "one_cycle"
+    assert hasattr(net, "members_") is (data is X)
+    heads = MultiHeadRegressor(effort="fast", trunk="mlp" if data is X else "cnn").fit(data, Y[: len(data)])
+    assert heads.recipe_["optimizer"] is torch.optim.AdamW
+    assert not set(heads.recipe_) & {"activation", "hidden_layer_sizes", "channels"}
 
 
 def test_another_optimizer_has_none_of_the_options_that_were_chosen_for_ours():

@@ -19,8 +19,8 @@ _PRIOR_OF_LINEAR = 0.2
 # those of all. Shares of the rows.
 _STRENGTH, _STRENGTH_OF_COLUMN = 0.005, 0.05
 # How many times its expected error a column's signal must be to be believed: more than one, since the epochs of members
-# were chosen by the rows that they left out.
-_CAUTION = 3.0
+# were chosen by the rows that they left out, and the more so the fewer these are: with 30 rows twice as many.
+_CAUTION, _CAUTIOUS_ROWS = 3.0, 30
 # Singular values of larger tables take too long, and what is left out of more rows too much memory.
 _MOST_PRODUCTS, _MOST_NUMBERS = 3_000_000_000, 100_000_000
 _LEAST_ROWS = 10
@@ -220,7 +220,8 @@ def _shares(
     joint = candidates @ shares
     signal, noise = np.average(joint**2, weights=weight), np.average((y - joint) ** 2, weights=weight)
     # As James and Stein did: what is little beside its errors comes closer to the mean.
-    return shares * max(0.0, 1.0 - _CAUTION * noise / max(len(y) * signal, 1e-12))
+    caution = _CAUTION * (1 + _CAUTIOUS_ROWS / len(y))
+    return shares * max(0.0, 1.0 - caution * noise / max(len(y) * signal, 1e-12))
 
 
 def _solve(candidates: np.ndarray, y: np.ndarray, weight: np.ndarray, prior: np.ndarray, strength: float) -> np.ndarray:

@@ -61,7 +61,8 @@ class MultiOutputNetRegressor(EnsembleNet):
         `MultiOutputCNNRegressor` have "default".
     missing_inputs : {"auto", "error", "impute"}, default="auto"
         What NaN in a table X means: an error that names the columns; or the column's median, with an input beside it
-        that says where values were missing. "auto" is "error" with ``effort=None``, else "impute".
+        that says where values were missing. "auto" is "impute" in a `MultiOutputMLPRegressor` with an effort, else
+        "error".
     categorical_inputs : {"auto", "error", "one_hot"}, default="auto"
         What a data frame's columns of categories or strings mean: an error, or one input for each category; a missing
         category is one of its own, one that was not seen in `fit` is none, and of more than fifty the rare ones are
@@ -94,7 +95,8 @@ class MultiOutputNetRegressor(EnsembleNet):
         How often to go through the rows; in `partial_fit` and with `warm_start`, how often more. "auto" is 100 with
         ``effort=None``.
     batch_size : int or "auto", default="auto"
-        Rows per step; -1 means all of them. "auto" makes about fifty steps an epoch, of 32 to 256 rows.
+        Rows per step; -1 means all of them. "auto" makes about fifty steps an epoch, of 32 to 256 rows; of images with
+        an effort about sixty, of 16 to 128.
     shuffle : bool, default=True
         Whether each epoch goes through the rows in a new order.
     early_stopping : bool or "auto", default="auto"
@@ -103,17 +105,16 @@ class MultiOutputNetRegressor(EnsembleNet):
         share of `validation_fraction`. "auto" is False with ``effort=None``, else True.
     validation_fraction : float or "auto", default="auto"
         The share of rows that early stopping sets aside, between 0 and 1; members of an ensemble share all rows out
-        among themselves. "auto" is 0.1 with ``effort=None``, else 0.2.
+        among themselves where there is a linear path. "auto" is 0.1 with ``effort=None`` and "best", else 0.2.
     n_iter_no_change : int or "auto", default="auto"
         The patience of early stopping, in epochs; "auto" is 10 with ``effort=None``, else that of a whole cycle.
     tol : float, default=1e-4
         The least improvement that counts for early stopping.
     n_members : int or "auto", default="auto"
-        How many nets to train; "auto" is 1 with ``effort=None``. More than one make an ensemble. Each has its
-        own initial parameters, order of rows and
-        validation share, stops by itself, and is one of `members_`. The ensemble predicts their mean (an angle's is on
-        the circle, a rotation's a rotation), and a standard deviation for every column: what they disagree about,
-        and what their losses call noise.
+        How many nets to train; "auto" is 1 with ``effort=None``. More than one make an ensemble. Each has its own
+        initial parameters, order of rows and validation share, stops by itself, and is one of `members_`. The ensemble
+        predicts their mean (an angle's is on the circle, a rotation's a rotation), and a standard deviation for every
+        column: what they disagree about, and what their losses call noise.
     bootstrap : bool, default=False
         Whether each member learns from as many rows, drawn with replacement, as it has to learn from; its validation
         rows are not among them. For ensembles only.

@@ -41,8 +41,9 @@ PLAIN_IMAGE: Mapping[str, Any] = {
 
 # Tables of so many rows or fewer are trained alike.
 _FEW_ROWS = 2000
-# Numbers of a table above which it is not bent: nine times as many would take too much memory.
-_MOST_BENT = 10_000_000
+# Tables with more numbers are not bent, since nine times as many would take too much memory, nor those with more
+# columns, which would take too much time.
+_MOST_BENT, _MOST_BENT_COLUMNS = 10_000_000, 500
 
 _TABLE: Mapping[str, Any] = {
     "missing_inputs": "impute",
@@ -106,6 +107,7 @@ def _for_tables(effort: str, n_rows: int, n_features: int) -> dict[str, Any]:
     larger = max(1.0, n_rows / _FEW_ROWS)
     n_members = max(4, round(n_members / larger**0.4))
     max_epochs = max(5, round(max_epochs / larger**0.35))
+    is_bent = n_rows * n_features <= _MOST_BENT and n_features <= _MOST_BENT_COLUMNS
     width = min(256, 32 * round(2 * larger**0.35))
     return {
         **_TABLE,
@@ -115,7 +117,7 @@ def _for_tables(effort: str, n_rows: int, n_features: int) -> dict[str, Any]:
         "hidden_layer_sizes": (width,) * 3,
         "lr": _TABLE["lr"] * 64 / width,
         "validation_fraction": 0.1 if effort == "best" else 0.2,
-        "numeric_embedding": "mixed" if n_rows * n_features <= _MOST_BENT else None,
+        "numeric_embedding": "mixed" if is_bent else None,
     }
 
 

@@ -228,3 +228,18 @@ def test_bent_inputs_are_refused_for_images():
     net = MultiOutputCNNRegressor(numeric_embedding="piecewise_linear", max_epochs=1)
     with pytest.raises(ValueError, match="The 'numeric_embedding' parameter must be None for images and signals"):
         net.fit(IMAGES, Y[:20])
+
+
+def test_large_and_wide_tables_are_not_bent():
+    assert recipe("table", "default", (300, 100))["numeric_embedding"] == "mixed"
+    assert recipe("table", "default", (300, 2000))["numeric_embedding"] is None
+    assert recipe("table", "default", (10**6, 100))["numeric_embedding"] is None
+
+
+def test_more_rows_mean_fewer_passes_over_them_and_a_wider_network():
+    recipes = [recipe("table", "default", (n_rows, 50)) for n_rows in (100, 2000, 20_000, 10**6)]
+    assert recipes[0] == recipes[1]
+    for name, falls in (("n_members", True), ("max_epochs", True), ("lr", True), ("hidden_layer_sizes", False)):
+        values = [values[name] for values in recipes]
+        assert values == sorted(values, reverse=falls)
+        assert values[0] != values[-1]

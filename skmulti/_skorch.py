@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import MappingProxyType
 from typing import Any
@@ -152,8 +152,12 @@ class ContractNet(MultiOutputMixin, NeuralNetRegressor, _ClassesMetadata):
             live = {name: value for name, value in params.items() if self._is_live_param(name)}
             if live and self.initialized_:
                 with self._with_recipe():
-                    super().set_params(**live)
+                    super().set_params(**self._as_chosen(live))
         return self
+
+    def _as_chosen(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Return parameters with values for those that are left open."""
+        return dict(params)
 
     def _with_recipe(self) -> AbstractContextManager[None]:
         """Return a context in which parameters that were left open have values."""

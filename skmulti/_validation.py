@@ -13,6 +13,8 @@ from scipy import sparse
 from sklearn.utils.validation import check_array, validate_data
 
 _LARGEST = np.finfo(np.float32).max
+# What to do about missing values in a table.
+IMPUTE = "Use missing_inputs='impute', or a SimpleImputer."
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ def check_targets(y: Any, *, parameter: str = "y", missing: bool = False, keep_f
         raise ValueError(f"The estimator requires {parameter} to be passed, but the target {parameter} is None.")
     if sparse.issparse(y):
         raise ValueError(f"{parameter} must be dense. Got a sparse {type(y).__name__}; use {parameter}.toarray().")
-    y = _to_numbers(y, parameter)
+    y = to_numbers(y, parameter)
     names = _column_names(y)
     values = check_array(
         y,
@@ -103,7 +105,7 @@ def check_sample_weight(
             f"{', '.join(map(repr, names))}. Got {type(sample_weight).__name__} of {', '.join(map(repr, came))}."
         )
     weights = check_array(
-        _to_numbers(sample_weight, parameter),
+        to_numbers(sample_weight, parameter),
         dtype=np.float64,
         ensure_2d=False,
         allow_nd=True,
@@ -155,7 +157,7 @@ def check_inputs(
                 X = X.astype(estimator._input_dtype, order="C")
         check_finite(X, None, parameter, missing=missing)
         return X
-    X = _to_numbers(X, parameter)
+    X = to_numbers(X, parameter)
     if not reset:
         _refuse_other_shape(estimator, getattr(X, "shape", None), parameter)
     with np.errstate(over="ignore"):
@@ -172,7 +174,7 @@ def check_inputs(
         )
     if not reset:
         _refuse_other_shape(estimator, X_checked.shape, parameter)
-    advice = "Use missing_inputs='impute', or a SimpleImputer." if X_checked.ndim == 2 else ""
+    advice = IMPUTE if X_checked.ndim == 2 and not estimator._reads_images() else ""
     names = getattr(estimator, "feature_names_in_", None)
     check_finite(X_checked, names, parameter, advice, missing=missing and X_checked.ndim == 2)
     return X_checked
@@ -195,14 +197,14 @@ def _is_as_in_fit(estimator: Any, X: Any) -> bool:
     )
 
 
-def _to_numbers(values: Any, parameter: str) -> Any:
+def to_numbers(values: Any, parameter: str) -> Any:
     """Return the values with nothing in them but numbers, or say what is none."""
     if isinstance(values, torch.Tensor):
         values = values.detach().cpu().numpy()
     if isinstance(values, (list, tuple)):
         values = np.asarray(values)
     if hasattr(values, "columns"):
-        _refuse_repeated_names(_column_names(values) or (), parameter)
+        refuse_repeated_names(values, parameter)
         for name, label, dtype in zip(_column_names(values) or (), values.columns, values.dtypes, strict=True):
             _refuse_non_numeric(values[label], dtype, f"{parameter}, column {name!r},")
     elif isinstance(getattr(values, "dtype", None), np.dtype) and values.dtype.kind in "OSU":
@@ -220,7 +222,9 @@ def _column_names(values: Any) -> tuple[str, ...] | None:
     return None if name is None or not hasattr(values, "dtype") else (str(name),)
 
 
-def _refuse_repeated_names(names: tuple[str, ...], parameter: str) -> None:
+def refuse_repeated_names(values: Any, parameter: str) -> None:
+    """Raise a ValueError if a data frame has two columns of one name."""
+    names = _column_names(values) or ()
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise ValueError(f"{parameter} must name each column once. Got {', '.join(map(repr, twice))} twice.")

@@ -30,6 +30,7 @@ _OF_DATA = (
     "target_names_",
     "n_outputs_",
     "_input_dtype",
+    "_allows_missing",
     "_encoded_shape",
     "table_encoder_",
     "input_encoder_",
@@ -183,7 +184,8 @@ class BuildingNet(CheckingNet):
             What its `_begin` returned.
         """
         self._check_parameters()
-        self._settle(rows.X.shape)
+        # Not by the shape of the checked rows: some may have been left out, and categories have columns of their own.
+        self._settle(other._settled_for)
         self._take_data_of(other)
         self._set_up(rows, holdout, beside=other)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 from skmulti.reading import ReadingNet
@@ -31,6 +32,9 @@ class EffortNet(ReadingNet):
     # What rows are to the recipes.
     _kind = "any"
     recipe_: dict[str, Any]
+    # What the recipe says of all parameters, and the shape of X that it was made for.
+    _chosen: Mapping[str, Any] = MappingProxyType({})
+    _settled_for: tuple[int, ...]
     effort: str | None
     callbacks: Any
 
@@ -43,8 +47,8 @@ class EffortNet(ReadingNet):
             chosen["lr"] = self._plain["lr"]
         if any(self._sets_lr(callback) for callback in self.callbacks or ()) and isinstance(self.callbacks, list):
             chosen["lr_schedule"] = None
-        self.recipe_ = {name: value for name, value in chosen.items() if self._is_auto(name)}
-        self._take_recipe()
+        self._chosen, self._settled_for = chosen, shape
+        self._settle_again()
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -65,14 +69,31 @@ class EffortNet(ReadingNet):
         # An option of the optimizer is left open by not being there.
         return given is _ABSENT if "__" in name else isinstance(given, str) and given == "auto"
 
+    def _settle_again(self) -> None:
+        """Give parameters that are "auto" by now the values of the recipe that the net was built by."""
+        self.recipe_ = {name: value for name, value in self._chosen.items() if self._is_auto(name)}
+        self._take_recipe()
+
     def _take_recipe(self) -> None:
         """Let parameters that are "auto" have their values until `_leave_recipe`."""
         given = dict(self._given)
-        for name, value in vars(self).get("recipe_", {}).items():
+        for name, value in self._chosen.items():
             if self._is_auto(name):
                 given.setdefault(name, vars(self).get(name, _ABSENT))
                 self.__dict__[name] = value
         self.__dict__["_given_params"] = given
+
+    def _as_chosen(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        is_open = {name: isinstance(value, str) and value == "auto" for name, value in params.items()}
+        return {name: self._chosen.get(name, value) if is_open[name] else value for name, value in params.items()}
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A copy that is made while the net trains has the parameters that were given.
+        copy: EffortNet = object.__new__(type(self))
+        copy.__dict__.update(vars(self))
+        copy._leave_recipe()
+        state: dict[str, Any] = super(EffortNet, copy).__getstate__()
+        return state
 
     @property
     def _given(self) -> Mapping[str, Any]:

@@ -158,7 +158,7 @@ class EnsembleNet(BuildingNet):
         with self._unchanged_on_error():
             super().set_params(**params)
             for member in members if members is self._members else ():
-                live = {name: value for name, value in params.items() if member._is_live_param(name)}
+                live = {n: value for n, value in self._as_chosen(params).items() if member._is_live_param(n)}
                 member.set_params(**{name: clone(value, safe=False) for name, value in live.items()})
         return self
 

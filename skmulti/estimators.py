@@ -217,14 +217,11 @@ class MultiOutputCNNRegressor(MultiOutputNetRegressor):
         self.image_shape = image_shape
         self.spatial_dims = spatial_dims
 
-    def _is_flat_image(self) -> bool:
-        return self.image_shape is not None
+    def _reads_images(self) -> bool:
+        return True
 
     def _channel_axis(self, n_axes: int) -> int | None:
-        if self.image_shape is not None:
-            return None
-        n_spatial = self.spatial_dims or min(n_axes - 1, 2)
-        return None if n_axes - 1 == n_spatial else n_axes - 1 if self.channels_last else 1
+        return _channel_axis(self, n_axes)
 
 
 class MultiHeadRegressor(MultiOutputNetRegressor):
@@ -348,6 +345,12 @@ class MultiHeadRegressor(MultiOutputNetRegressor):
         self.image_shape = image_shape
         self.spatial_dims = spatial_dims
 
+    def _reads_images(self) -> bool:
+        return bool(self.trunk == "cnn")
+
+    def _channel_axis(self, n_axes: int) -> int | None:
+        return _channel_axis(self, n_axes) if self.trunk == "cnn" else None
+
     def _named_heads(self, columns: Columns) -> dict[str, tuple[int, ...]]:
         """Return the columns of each head by its name; columns in no head are refused."""
         if self.heads is None:
@@ -377,3 +380,10 @@ class MultiHeadRegressor(MultiOutputNetRegressor):
             for name, members in heads.items()
         }
         return {**super()._sizes(), "heads": n_raw}
+
+
+def _channel_axis(net: MultiOutputCNNRegressor | MultiHeadRegressor, n_axes: int) -> int | None:
+    if net.image_shape is not None:
+        return None
+    n_spatial = net.spatial_dims or min(n_axes - 1, 2)
+    return None if n_axes - 1 == n_spatial else n_axes - 1 if net.channels_last else 1

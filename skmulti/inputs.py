@@ -9,7 +9,7 @@ import torch
 from sklearn.utils.validation import validate_data
 from skorch.utils import is_dataset
 
-from skmulti._validation import check_inputs
+from skmulti._validation import check_inputs, refuse_repeated_names
 from skmulti.encoding import EncodedInputs, InputEncoder, PiecewiseLinear
 from skmulti.tables import TableEncoder
 from skmulti.training import Rows, TrainingNet
@@ -29,12 +29,13 @@ class InputNet(TrainingNet):
     def _reads_as(self) -> tuple[Any, ...]:
         """Return what decides how data are checked and encoded."""
         names = ("missing_targets", "missing_inputs", "categorical_inputs", "scale_inputs", "effort")
-        return tuple(getattr(self, name) for name in names)
+        of_images = ("trunk", "image_shape", "channels_last", "spatial_dims")
+        return (*(getattr(self, name) for name in names), *(getattr(self, name, None) for name in of_images))
 
     def _check_inputs(self, X: Any, *, reset: bool = False, parameter: str = "X", min_samples: int = 1) -> np.ndarray:
         """Return X as an array of numbers, categories coded, or say what is wrong with it."""
         if reset:
-            self._allows_missing = self.missing_inputs == "impute"
+            self._allows_missing = self.missing_inputs == "impute" and not self._reads_images()
             double = self._encodes or torch.get_default_dtype() is torch.float64
             # What is encoded loses no digit before; else what modules are built with, and then keep.
             self._input_dtype = np.float64 if double else np.float32
@@ -48,6 +49,7 @@ class InputNet(TrainingNet):
             if reset:
                 self.input_shape_ = checked.shape[1:]
             return checked
+        refuse_repeated_names(X, parameter)
         validate_data(self, X, reset=reset, skip_check_array=True)
         coded = self.table_encoder_.transform(X, missing=self._allows_missing, parameter=parameter)
         if reset:
@@ -65,7 +67,7 @@ class InputNet(TrainingNet):
         self.input_encoder_ = None
         if not self._encodes:
             return
-        if X.ndim == 2 and not self._is_flat_image():
+        if X.ndim == 2 and not self._reads_images():
             self.input_encoder_ = InputEncoder.of_table(X, scale=self.scale_inputs)
         elif self.scale_inputs:
             self.input_encoder_ = InputEncoder.of_images(X, self._channel_axis(X.ndim))
@@ -76,7 +78,7 @@ class InputNet(TrainingNet):
         encoded = self._encoded(X)
         self._encoded_shape = encoded.shape[1:]
         if self.numeric_embedding is not None:
-            if encoded.ndim != 2:
+            if encoded.ndim != 2 or self._reads_images():
                 raise ValueError(
                     "The 'numeric_embedding' parameter must be None for images and signals. "
                     f"Got {self.numeric_embedding!r} for rows of shape {encoded.shape[1:]}."
@@ -90,8 +92,8 @@ class InputNet(TrainingNet):
         if embedding is not None:
             self._encoded_shape = (embedding.n_encoded,)
 
-    def _is_flat_image(self) -> bool:
-        """Return whether rows of X are images that were flattened."""
+    def _reads_images(self) -> bool:
+        """Return whether rows of X are images or signals, if they are flat too."""
         return False
 
     def _channel_axis(self, n_axes: int) -> int | None:

@@ -105,7 +105,8 @@ class MultiOutputNetRegressor(EnsembleNet):
         share of `validation_fraction`. "auto" is False with ``effort=None``, else True.
     validation_fraction : float or "auto", default="auto"
         The share of rows that early stopping sets aside, between 0 and 1; members of an ensemble share all rows out
-        among themselves where there is a linear path. "auto" is 0.1 with ``effort=None`` and "best", else 0.2.
+        among themselves where there is a linear path. "auto" is 0.1 with ``effort=None`` and "best", 0.2 with
+        "default", 0.33 with "fast".
     n_iter_no_change : int or "auto", default="auto"
         The patience of early stopping, in epochs; "auto" is 10 with ``effort=None``, else that of a whole cycle.
     tol : float, default=1e-4
@@ -398,7 +399,7 @@ class MultiOutputNetRegressor(EnsembleNet):
                 self.target_scaler_ = self.target_scaler_.thaw()
             else:
                 self._check_parameters()
-                self._take_recipe()
+                self._settle_again()
                 rows = self._check_rows(X, y, sample_weight)
                 holdout = self._check_holdout(*validation)
                 self._change_terms(rows, holdout)

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.preprocessing import OneHotEncoder
 from sklearn.utils.validation import check_array
 
-from skmulti._validation import check_finite
+from skmulti._validation import IMPUTE, check_finite, to_numbers
 
 # Categories beyond the most frequent ones are one.
 _MOST_CATEGORIES = 50
@@ -79,9 +79,9 @@ class TableEncoder:
         numeric = [i for i in range(X.shape[1]) if i not in self.categorical]
         numbers = np.empty((len(words), 0))
         if numeric:
-            chosen = X.iloc[:, numeric] if hasattr(X, "iloc") else X[:, numeric]
+            chosen = to_numbers(X.iloc[:, numeric] if hasattr(X, "iloc") else X[:, numeric], parameter)
             numbers = check_array(chosen, dtype=np.float64, ensure_all_finite=False, input_name=parameter)
-            check_finite(numbers, getattr(chosen, "columns", None), parameter, missing=missing)
+            check_finite(numbers, getattr(chosen, "columns", None), parameter, IMPUTE, missing=missing)
         return np.concatenate([numbers, self.coder.transform(words)], axis=1)
 
 
@@ -119,4 +119,5 @@ def _word(value: Any) -> str:
     # NaN is not itself, and pandas' NA says nothing when asked.
     if value is None or type(value).__name__ == "NAType" or (isinstance(value, float) and value != value):
         return ""
-    return str(value)
+    # As numbers, 1 and 1.0 are the same; which of them comes depends on whether another row misses its value.
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)

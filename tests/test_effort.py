@@ -3,17 +3,25 @@
 import copy
 import pickle
 import re
+from contextlib import suppress
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 from sklearn.utils import get_tags
-from skorch.callbacks import LRScheduler
+from skorch.callbacks import Callback, LRScheduler
 
-from skmulti import MultiHeadRegressor, MultiOutputCNNRegressor, MultiOutputMLPRegressor, MultiOutputNetRegressor
+from skmulti import (
+    MultiHeadRegressor,
+    MultiOutputCNNRegressor,
+    MultiOutputMLPRegressor,
+    MultiOutputNetRegressor,
+    TrainingDivergedError,
+)
 from skmulti.model_selection import BatchedGridSearchCV
 from skmulti.recipes import EFFORTS, PLAIN_IMAGE, PLAIN_TABLE, recipe
 
@@ -121,6 +129,77 @@ def test_any_module_is_trained_as_effort_says_and_keeps_its_layers(data):
     assert not set(heads.recipe_) & {"activation", "hidden_layer_sizes", "channels"}
 
 
+@pytest.mark.parametrize(
+    ("params", "seen"),
+    [
+        ({"channels": (3,)}, lambda net: net.module_.blocks[0][0].out_channels == 3),
+        ({"activation": "tanh"}, lambda net: any(isinstance(m, torch.nn.Tanh) for m in net.module_.modules())),
+        ({"n_members": 2}, lambda net: len(net.members_) == 2),
+        ({"scale_inputs": False}, lambda net: net.input_encoder_ is None),
+        ({"batch_size": 5}, lambda net: net.history_[-1]["train_batch_count"] == 4),
+    ],
+    ids=lambda value: "" if callable(value) else str(next(iter(value))),
+)
+def test_what_is_given_wins_over_the_dial_for_images_too(params, seen):
+    net = MultiOutputCNNRegressor(effort="fast", max_epochs=1, random_state=0, **params).fit(IMAGES, Y[:20])
+    assert not set(params) & set(net.recipe_)
+    assert seen(net)
+
+
+@pytest.mark.parametrize("name", ["missing_inputs", "categorical_inputs"])
+def test_what_is_refused_by_the_user_is_refused_whatever_the_effort(name):
+    frame = pd.DataFrame({"number": [1.0, np.nan, 2.0] * 20, "word": ["a", "b", "c"] * 20})
+    make_net().fit(frame, Y)
+    with pytest.raises(ValueError, match=name):
+        make_net(**{name: "error"}).fit(frame, Y)
+
+
+def test_he_begins_with_the_mean_and_torch_does_not():
+    he, torchs = (make_net(initialization=how).initialize(X, Y) for how in ("he", "torch"))
+    assert_allclose(he.predict(X), np.tile(Y.mean(axis=0), (60, 1)), rtol=1e-5, atol=1e-6)
+    assert np.ptp(torchs.predict(X), axis=0).min() > 1e-3
+
+
+@pytest.mark.parametrize("n_members", [1, 3])
+@pytest.mark.parametrize(
+    ("name", "value"), [("max_epochs", 1), ("lr", 0.125), ("early_stopping", False), ("lr_schedule", None)]
+)
+def test_a_fitted_net_goes_on_with_parameters_that_are_left_open_by_then(n_members, name, value):
+    net = make_net(n_members=n_members, **{"max_epochs": 2, name: value}).fit(X, Y)
+    assert name not in net.recipe_
+    net.set_params(**{name: "auto"})
+    n_epochs = len(net.history_)
+    net.partial_fit(X, Y)
+    assert getattr(net, name) == "auto"
+    assert len(net.history_) == n_epochs + (net.recipe_["max_epochs"] if name == "max_epochs" else 2)
+    expected = recipe("table", "fast", (60, 3))
+    assert net.recipe_[name] == expected[name]
+    for part in getattr(net, "members_", [net]):
+        if name == "lr":
+            assert part.optimizer_.param_groups[0]["lr"] == expected["lr"]
+
+
+@pytest.mark.parametrize("n_members", [1, 3])
+def test_a_learning_rate_acts_at_once_and_is_no_part_of_the_recipe_then(n_members):
+    net = make_net(n_members=n_members).fit(X, Y)
+    net.set_params(lr=0.5)
+    parts = getattr(net, "members_", [net])
+    assert [part.optimizer_.param_groups[0]["lr"] for part in parts] == [0.5] * n_members
+    net.partial_fit(X, Y)
+    assert "lr" not in net.recipe_
+    assert [part.optimizer_.param_groups[0]["lr"] for part in parts] == [0.5] * n_members
+
+
+def test_another_effort_takes_effect_at_the_next_fit_and_not_before():
+    net = make_net(n_members="auto").fit(X, Y)
+    predicted, n_members = net.predict(X), len(net.members_)
+    net.set_params(effort=None)
+    assert_array_equal(net.predict(X), predicted)
+    assert len(net.partial_fit(X, Y).members_) == n_members
+    assert not hasattr(net.fit(X, Y), "members_")
+    assert net.recipe_["lr"] == PLAIN_TABLE["lr"]
+
+
 def test_another_optimizer_has_none_of_the_options_that_were_chosen_for_ours():
     net = make_net(optimizer=torch.optim.Adam).fit(X, Y)
     assert net.members_[0].optimizer_.defaults["weight_decay"] == 0
@@ -140,6 +219,57 @@ def test_a_refused_fit_leaves_parameters_and_predictions_as_they_were():
         net.fit(X, Y[:10])
     assert net.get_params() == before
     assert_array_equal(net.predict(X), predicted)
+
+
+class Fails(Callback):
+    """Ends the second epoch with an error, or as Ctrl-C does."""
+
+    def __init__(self, error):
+        self.error = error
+
+    def on_epoch_end(self, net, **kwargs):
+        if len(net.history) == 2:
+            raise self.error
+
+
+@pytest.mark.parametrize("n_members", [1, 3])
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"callbacks": [("fails", Fails(RuntimeError("no more")))]},
+        {"callbacks": [("fails", Fails(KeyboardInterrupt()))]},
+        {"optimizer": torch.optim.SGD, "lr": 1e20},
+    ],
+    ids=["error", "interrupt", "divergence"],
+)
+def test_what_is_left_open_stays_open_however_training_ends(n_members, params):
+    net = make_net(n_members=n_members, max_epochs=4, **params)
+    before = net.get_params(deep=False)
+    with suppress(RuntimeError, KeyboardInterrupt, TrainingDivergedError):
+        net.fit(X, Y)
+    assert len(net.history_) < 4
+    assert net.get_params(deep=False) == before
+    assert np.isfinite(net.predict(X)).all()
+
+
+class Copies(Callback):
+    """Pickles the net after each epoch, as skorch's Checkpoint can."""
+
+    def on_train_begin(self, net, **kwargs):
+        self.made = []
+
+    def on_epoch_end(self, net, **kwargs):
+        self.made.append(pickle.dumps(net))
+
+
+def test_a_copy_made_in_the_middle_of_training_has_the_parameters_that_were_given():
+    net = make_net(n_members=1, callbacks=[("copies", Copies())]).fit(X, Y)
+    again = pickle.loads(dict(net.callbacks_)["copies"].made[-1])
+    assert again.get_params(deep=False).keys() == net.get_params(deep=False).keys()
+    assert again.early_stopping == again.lr == again.linear_path == "auto"
+    assert_array_equal(again.predict(X), net.predict(X))
+    again.set_params(callbacks=None)
+    assert_array_equal(again.fit(X, Y).predict(X), make_net(n_members=1).fit(X, Y).predict(X))
 
 
 @pytest.mark.parametrize("again", [copy.deepcopy, lambda net: pickle.loads(pickle.dumps(net))], ids=["copy", "pickle"])
@@ -177,12 +307,36 @@ def test_a_search_over_stacks_scores_as_one_net_after_the_other(grid):
     assert ours.in_turn_ == {}
 
 
+def test_a_search_over_defaults_leaves_them_open():
+    net = MultiOutputMLPRegressor(max_epochs=1, random_state=0)
+    search = GridSearchCV(net, {"effort": [None, "fast"]}, cv=2).fit(X, Y)
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+    assert {**search.best_estimator_.get_params(), "effort": "default"} == net.get_params()
+
+
+def test_nets_that_begin_beside_one_another_have_the_recipe_of_the_same_rows():
+    # Rows without any target are left out before the second one begins.
+    y = np.where(np.arange(30_000)[:, None] % 4 == 0, np.tile(Y, (500, 1)), np.nan)
+    table = pd.DataFrame(np.tile(X, (500, 1)), columns=list("abc")).assign(word=["u", "v"] * 15_000)
+    first, second = (make_net(n_members=1, max_epochs="auto", missing_targets="mask") for _ in range(2))
+    rows, holdout = first._begin(table, y, None, (None, None, None))
+    second._begin_beside(first, rows, holdout)
+    assert len(rows.y) < 10_000
+    assert second.recipe_ == first.recipe_
+
+
 def test_tags_say_whether_inputs_may_be_missing():
     assert get_tags(MultiOutputMLPRegressor()).input_tags.allow_nan
     assert not get_tags(MultiOutputMLPRegressor(effort=None)).input_tags.allow_nan
     assert get_tags(MultiOutputMLPRegressor(effort=None, missing_inputs="impute")).input_tags.allow_nan
     assert not get_tags(MultiOutputMLPRegressor(missing_inputs="error")).input_tags.allow_nan
     assert not get_tags(MultiOutputCNNRegressor()).input_tags.allow_nan
+
+
+def test_tags_say_whether_inputs_may_be_categories():
+    assert get_tags(MultiOutputMLPRegressor()).input_tags.categorical
+    assert not get_tags(MultiOutputMLPRegressor(effort=None)).input_tags.categorical
+    assert get_tags(MultiOutputMLPRegressor(effort=None, categorical_inputs="one_hot")).input_tags.categorical
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from skmulti.training.flat import FlatOptimizer
 from skmulti.training.loader import TensorLoader
 from skmulti.training.loop import TensorLoop
 from skmulti.training.rows import Rows
+from skmulti.training.schedule import OneCycle
 from skmulti.training.way import STEPPING, TrainingLoop, is_watched, overridden, uncompiled, why_skorch
 
 # What a net has while it trains, and not before or after.
@@ -218,6 +219,10 @@ class TrainingNet(BatchingNet):
             # Its moments have seen what is not finite.
             self.initialize_optimizer()
             self.notify("on_train_end", X=X, y=y)
+        for _, callback in self.callbacks_:
+            # Else the rate of an epoch in the middle would be the highest one of the next training.
+            if isinstance(callback, OneCycle):
+                callback.on_train_end(self)
 
     def _leave_training(self) -> None:
         """Forget what a net has while it trains."""

@@ -37,10 +37,12 @@ class OneCycle(Callback):
     The rates of the optimizer's groups when training begins are the highest ones, and are put back when it ends.
     """
 
+    _optimizer: Any = None
+
     def on_train_begin(self, net: Any, **kwargs: Any) -> None:
         """Remember the highest learning rates."""
         self._first = len(net.history)
-        self._optimizer: Any = None
+        self._optimizer = None
 
     def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
         """Set the learning rates of this epoch."""

@@ -76,6 +76,94 @@ def test_the_mean_of_what_members_go_on_to_say_is_the_joint_prediction():
     assert_allclose(np.ptp(joint.numpy()), 0.7 * 2)
 
 
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10**6), st.lists(st.integers(0, 2), min_size=1, max_size=6), st.floats(0, 1))
+def test_members_of_any_groups_have_the_joint_prediction_as_their_mean(seed, groups, share):
+    generator = torch.Generator().manual_seed(seed)
+    groups = [sorted(set(groups)).index(group) for group in groups]
+    blend = Blend(groups, 2, 3)
+    blend.shares[:] = share * torch.rand(blend.shares.shape, generator=generator) / len(blend.shares)
+    blend.coef[:] = torch.randn(2, 3, generator=generator)
+    blend.low[:], blend.high[:] = -1.5, 2.0
+    blend.is_blended[:] = torch.tensor([True, True, False])
+    raws = list(torch.randn(len(groups), 5, 3, generator=generator))
+    inputs = torch.randn(5, 2, generator=generator)
+    said = torch.stack(blend(raws, inputs))
+    joint = (blend.shares[:, None] * blend.means_of_groups(raws)).sum(0) + inputs @ blend.coef
+    assert_allclose(said.mean(0)[:, :2], joint.clamp(-1.5, 2.0)[:, :2], atol=1e-5)
+    assert_allclose(said[..., 2], torch.stack(raws)[..., 2], atol=1e-6)
+
+
+def test_equal_shares_are_the_mean_of_all_members():
+    raws = [torch.randn(4, 2) for _ in range(5)]
+    blend = Blend([0, 1, 0, 1, 0], 3, 2)
+    inputs = torch.randn(4, 3)
+    assert all(said is raw for said, raw in zip(blend(raws, inputs), raws, strict=True))
+    blend.is_blended[:] = True
+    assert_allclose(torch.stack(blend(raws, inputs)).mean(0), torch.stack(raws).mean(0), atol=1e-6)
+
+
+def shares_of(*args):
+    blend = learned(*args)
+    return torch.cat([blend.shares, blend.coef, blend.intercept[None], blend.low[None], blend.high[None]]).numpy()
+
+
+HELD_OUT = np.stack([LINEAR + 0.3 * RNG.normal(size=LINEAR.shape), np.tanh(LINEAR)])
+
+
+@pytest.mark.parametrize("shape", [80, (80, 2)])
+def test_only_ratios_of_weights_matter(shape):
+    weight = RNG.uniform(0.5, 2, size=shape)
+    one, other = (make_net().fit(X, LINEAR, sample_weight=factor * weight) for factor in (1, 64))
+    assert_allclose(one.predict(X), other.predict(X))
+
+
+def test_a_row_without_weight_or_target_is_as_if_it_were_not_there():
+    weight, y = np.ones_like(LINEAR), LINEAR.copy()
+    weight[60:], y[60:] = 0, 100.0
+    without_weight = shares_of(y, HELD_OUT, weight)
+    y[60:] = np.nan
+    without_target = shares_of(y, HELD_OUT, np.ones_like(LINEAR))
+    absent = shares_of(LINEAR[:60], HELD_OUT[:, :60], np.ones((60, 2)))
+    assert_allclose(without_weight, absent, rtol=1e-5)
+    assert_allclose(without_target, absent, rtol=1e-5)
+
+
+def test_rows_that_no_member_of_a_group_left_out_do_not_decide_about_shares():
+    shares = []
+    for other in (HELD_OUT[1, 50:], 1e6, np.nan):
+        held_out = HELD_OUT.copy()
+        held_out[0, 50:], held_out[1, 50:] = np.nan, other
+        shares.append(learned(LINEAR, held_out).shares)
+    assert_allclose(shares[1], shares[0])
+    assert_allclose(shares[2], shares[0])
+    assert not np.allclose(shares[0], learned(LINEAR, HELD_OUT).shares)
+
+
+def test_the_order_of_rows_says_nothing():
+    order = np.random.default_rng(1).permutation(80)
+    one, other = Blend([0, 1], 3, 2), Blend([0, 1], 3, 2)
+    one.learn(X, LINEAR, HELD_OUT, [0, 1])
+    other.learn(X[order], LINEAR[order], HELD_OUT[:, order], [0, 1])
+    assert_allclose(one.shares, other.shares, rtol=1e-5)
+    assert_allclose(one.coef, other.coef, rtol=1e-4, atol=1e-6)
+
+
+def test_one_target_column_is_blended_too():
+    net = make_net().fit(X, LINEAR[:, 0])
+    assert net.module_.blend.is_blended.all()
+    y_pred, y_std = net.predict(X, return_std=True)
+    assert y_pred.shape == y_std.shape == (80,)
+    assert r2_score(LINEAR[:, 0], y_pred) > 0.98
+
+
+@pytest.mark.parametrize("training_loop", ["auto", "skorch"])
+def test_bootstrap_and_either_loop_learn_shares_from_rows_that_were_left_out(training_loop):
+    net = make_net(bootstrap=True, training_loop=training_loop).fit(X, LINEAR)
+    assert net.module_.blend.is_blended.all()
+    assert net.module_.blend.coef.any()
+
+
 def test_predictions_stay_near_the_targets_that_were_seen():
     net = make_net().fit(X, LINEAR)
     low, high = LINEAR.min(axis=0), LINEAR.max(axis=0)

@@ -6,14 +6,16 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.model_selection import GridSearchCV, cross_val_predict
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from skmulti import MultiOutputCNNRegressor, MultiOutputMLPRegressor
+from skmulti import MultiHeadRegressor, MultiOutputCNNRegressor, MultiOutputMLPRegressor
 from skmulti.encoding import InputEncoder, PiecewiseLinear
+from skmulti.model_selection import BatchedGridSearchCV
 from skmulti.tables import TableEncoder
 
 RNG = np.random.default_rng(0)
@@ -122,6 +124,102 @@ def test_a_scaler_in_front_changes_nothing(unit):
     assert_allclose(behind.predict(table), alone.predict(table), rtol=1e-3, atol=1e-3)
 
 
+def test_columns_of_very_different_units_count_alike():
+    units = np.array([1e-6, 1.0, 1e6, 1e12])
+    assert_allclose(make_net().fit(X * units, Y).predict(X * units), make_net().fit(X, Y).predict(X), atol=1e-3)
+
+
+def test_whole_numbers_far_from_zero_keep_their_digits():
+    table = np.column_stack([2**40 + np.arange(60), X[:, 0]])
+    encoder = make_net().fit(table, Y).input_encoder_
+    assert len(np.unique(encoder.transform(table)[:, 0])) == 60
+
+
+def test_gaps_that_come_later_are_filled_in_wherever_a_net_reads():
+    gaps = X.copy()
+    gaps[:3, 1] = np.nan
+    gaps[2:6, 3] = np.nan
+    net = make_net().fit(X, Y, X_val=gaps, y_val=Y)
+    full = np.where(np.isnan(gaps), np.median(X, axis=0), gaps)
+    for reads in (net, net.members_[0]):
+        assert_allclose(reads.predict(gaps), reads.predict(full), rtol=1e-5, atol=1e-6)
+    assert np.isfinite(net.score(gaps, Y))
+    assert np.isfinite(net.partial_fit(gaps, Y).predict(gaps)).all()
+
+
+@given(st.permutations(range(60)))
+@settings(max_examples=10, deadline=None)
+def test_what_an_encoder_learns_does_not_hang_on_the_order_of_rows(order):
+    table = X.copy()
+    table[:5, 1] = np.nan
+    one, other = (InputEncoder.of_table(rows, scale=True).transform(table) for rows in (table, table[list(order)]))
+    assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+@pytest.mark.parametrize(
+    "grid",
+    [
+        {"max_epochs": [1, 2]},
+        {"missing_inputs": ["impute"], "scale_inputs": [False, True]},
+        {"numeric_embedding": [None, "mixed", "piecewise_linear"]},
+    ],
+    ids=str,
+)
+def test_searches_read_frames_with_words_and_gaps(library, grid):
+    table = frame() if library == "pandas" else pl.DataFrame(frame().to_dict("list"))
+    ours, theirs = (search(make_net(), grid, cv=2).fit(table, Y) for search in (BatchedGridSearchCV, GridSearchCV))
+    assert_allclose(ours.cv_results_["mean_test_score"], theirs.cv_results_["mean_test_score"], rtol=1e-3)
+    assert ours.in_turn_ == {}
+
+
+def test_pipelines_and_cross_validation_take_frames_as_they_come():
+    behind = make_pipeline(FunctionTransformer(), make_net()).fit(frame(), Y)
+    assert_array_equal(behind.predict(frame()), make_net().fit(frame(), Y).predict(frame()))
+    assert np.isfinite(cross_val_predict(make_net(), frame(), Y, cv=3)).all()
+
+
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [
+        ("boolean", [True, False, None]),
+        ("Int64", [1, 2, None]),
+        ("Float64", [1.5, 2.5, None]),
+        ("string", ["a", "b", None]),
+        ("category", ["a", "b", None]),
+    ],
+)
+def test_every_kind_of_gap_is_one(kind, values):
+    table = pd.DataFrame({"x": pd.array(values * 20, dtype=kind)})
+    net = make_net(numeric_embedding=None).fit(table, Y)
+    inputs = net._encoded(net._check_inputs(table))
+    assert len(np.unique(inputs, axis=0)) == 3
+    assert np.isfinite(net.predict(table)).all()
+
+
+@pytest.mark.parametrize("kind", [pl.String, pl.Categorical, pl.Enum(["u", "w"])], ids=str)
+def test_words_of_polars_are_words(kind):
+    table = pl.DataFrame({"a": [1.0, None, 3.0] * 20, "b": ["u", None, "w"] * 20, "c": [True, False, None] * 20})
+    table = table.with_columns(pl.col("b").cast(kind))
+    net = make_net().fit(table, Y)
+    assert net.table_encoder_.categorical == [1]
+    assert_allclose(net.predict(table[:2]), net.predict(table)[:2])
+
+
+def test_a_numbered_category_is_the_same_whether_others_are_missing_or_not():
+    gaps = pd.DataFrame({"kind": pd.Series([1.0, 2.0, np.nan] * 20, dtype="category")})
+    encoder = TableEncoder.fit(gaps)
+    whole = pd.DataFrame({"kind": pd.Series([1, 2], dtype="category")})
+    assert_array_equal(encoder.transform(whole), encoder.transform(gaps[:2]))
+    assert_array_equal(encoder.transform(whole).sum(axis=1), [1, 1])
+
+
+def test_a_frame_of_words_alone_is_a_table():
+    table = pd.DataFrame({"kind": ["a", "b"] * 30})
+    y = np.where(table["kind"] == "a", 1.0, 5.0) + 0.01 * X[:, 0]
+    assert make_net(max_epochs=20, n_members=4).fit(table, y).score(table, y) > 0.9
+
+
 @pytest.mark.parametrize("library", ["pandas", "polars"])
 def test_a_frame_with_words_booleans_and_gaps_needs_no_preparation(library):
     table = frame() if library == "pandas" else pl.DataFrame(frame().to_dict("list"))
@@ -184,6 +282,25 @@ def test_missing_inputs_and_words_are_refused_where_nobody_asked_for_them():
         make_net(categorical_inputs="error").fit(frame().drop(columns="size"), Y)
 
 
+def test_a_frame_with_words_is_told_the_way_out_for_its_gaps():
+    with pytest.raises(ValueError, match=r"NaN: 'size' has 9.*missing_inputs='impute'"):
+        make_net(missing_inputs="error").fit(frame(), Y)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        (lambda t: t.assign(count=pd.date_range("2020", periods=60)), "X, column 'count', must hold numbers.*datetime"),
+        (lambda t: t.assign(count=1j), "X, column 'count', must hold real numbers"),
+        (lambda t: t.rename(columns={"count": "size"}), "X must name each column once. Got 'size' twice"),
+    ],
+    ids=["dates", "complex", "a name twice"],
+)
+def test_columns_that_are_neither_words_nor_numbers_are_refused_by_name(changed, message):
+    with pytest.raises(ValueError, match=message):
+        make_net().fit(changed(frame()), Y)
+
+
 def test_impute_alone_leaves_the_columns_as_they_are():
     gaps = X.copy()
     gaps[3, 1] = np.nan
@@ -218,6 +335,46 @@ def test_each_channel_is_scaled(images, params, axis):
     assert_allclose(values.mean(axis=others), 0, atol=1e-2)
     assert_allclose(values.std(axis=others), 1, atol=1e-2)
     assert np.isfinite(net.predict(images)).all()
+
+
+@pytest.mark.parametrize(
+    ("images", "params"),
+    [
+        (IMAGES[:, 1], {}),
+        (IMAGES[:, 1, 0], {}),
+        (IMAGES[:, 1].reshape(20, -1), {"image_shape": (6, 5)}),
+        (IMAGES, {}),
+    ],
+    ids=["images", "signals", "flat", "channels"],
+)
+@pytest.mark.parametrize("cls", [MultiOutputCNNRegressor, MultiHeadRegressor])
+def test_places_of_one_value_stay_where_they_are(images, params, cls):
+    images = images.copy()
+    images[..., :2] = 7
+    params = {**params, "trunk": "cnn"} if cls is MultiHeadRegressor else params
+    net = cls(effort="fast", n_members=1, max_epochs=1, random_state=0, **params).fit(images, Y[:20])
+    values = np.asarray(net.input_encoder_.transform(images))
+    assert values.shape == images.shape
+    # One scale for all places of a channel: what was equal is.
+    assert (np.ptp(values[..., :2], axis=(0, -1)) < 1e-6).all()
+    assert np.isfinite(net.predict(images)).all()
+
+
+def test_a_search_over_ways_to_read_images_scales_each_candidates_own_channels():
+    images, y = IMAGES[:, :, 0], Y[:20]
+    net = MultiOutputCNNRegressor(max_epochs=3, random_state=0)
+    grid = {"spatial_dims": [2, 1]}
+    ours, theirs = (search(net, grid, cv=2).fit(images, y) for search in (BatchedGridSearchCV, GridSearchCV))
+    assert_allclose(ours.cv_results_["mean_test_score"], theirs.cv_results_["mean_test_score"], rtol=1e-4)
+
+
+@pytest.mark.parametrize("missing_inputs", ["auto", "impute"])
+def test_gaps_in_images_are_refused(missing_inputs):
+    images = IMAGES[:, 1, 0].copy()
+    images[2, 3] = np.nan
+    with pytest.raises(ValueError, match="Input X contains NaN") as raised:
+        MultiOutputCNNRegressor(missing_inputs=missing_inputs, max_epochs=1).fit(images, Y[:20])
+    assert "missing_inputs" not in str(raised.value)
 
 
 def test_images_of_one_value_stay_finite():

@@ -121,6 +121,13 @@ def test_a_scaling_layer_learns_ten_times_as_fast_as_a_factor_would():
     assert_close(layer(X), X * torch.tensor([1 - 0.1, 1 + 0.1]), atol=1e-5, rtol=0)
 
 
+def test_a_scaling_layer_stands_before_all_others_and_is_asked_for():
+    layers = hidden_layers(5, (4,), "tanh", 0.25, "batch", scaling_layer=True)
+    assert kinds(layers) == [Scaling, nn.Linear, nn.BatchNorm1d, nn.Tanh, nn.Dropout]
+    assert kinds(hidden_layers(5, (), scaling_layer=True)) == [Scaling]
+    assert repr(layers[0]) == "Scaling(5, rate=10.0)"
+
+
 def test_he_gives_weights_a_variance_of_two_per_input():
     torch.manual_seed(0)
     layer = hidden_layers(200, (300,), initialization="he")[0]

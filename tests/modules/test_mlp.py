@@ -121,6 +121,32 @@ def test_many_nets_run_at_once_under_vmap():
     assert_vmap_equals_a_loop(lambda: MLP((2, 3), 2, (4,), normalization="layer"), normal(5, 2, 3))
 
 
+def test_nets_that_scale_their_inputs_copy_and_run_under_vmap():
+    def make():
+        net = MLP((2, 3), 2, (4,), scaling_layer=True, initialization="he")
+        for parameter in net.parameters():
+            nn.init.normal_(parameter)
+        return net
+
+    assert_copies_are_equal(make, normal(5, 2, 3))
+    assert_vmap_equals_a_loop(make, normal(5, 2, 3))
+
+
+def test_a_scaling_layer_multiplies_each_input_and_changes_nothing_at_first():
+    net = MLP((2, 3), 2, (4,), scaling_layer=True)
+    X = normal(5, 2, 3)
+    plain = net.output(net.hidden[1:](X.flatten(1)))
+    assert_close(net(X), plain, rtol=0, atol=0)
+    nn.init.normal_(net.hidden[0].weight)
+    assert_close(net(X), net.output(net.hidden[1:](X.flatten(1) * (1 + 10 * net.hidden[0].weight))))
+
+
+def test_he_begins_with_outputs_of_zero_and_hidden_layers_that_are_none():
+    net = MLP(3, 2, (8, 4), initialization="he")
+    assert not net(normal(5, 3)).any()
+    assert net.hidden(normal(5, 3)).any()
+
+
 @pytest.mark.parametrize("shape", [(5, 4), (3,), (5, 3, 1), ()])
 def test_rows_of_another_shape_are_refused(shape):
     message = f"The input must have shape (n_samples, 3). Got {shape} instead."

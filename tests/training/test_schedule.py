@@ -1,5 +1,7 @@
 """The learning rate rises and falls once over a training, in every loop, and is then as it was given."""
 
+from contextlib import suppress
+
 import numpy as np
 import pytest
 import torch
@@ -51,6 +53,37 @@ def test_the_rate_is_as_given_after_training_and_begins_anew():
     assert net.optimizer_.param_groups[0]["lr"] == 0.02
     net.partial_fit(X, Y)
     np.testing.assert_allclose(dict(net.callbacks_)["note"].rates, rates)
+
+
+class Fails(Callback):
+    """Ends the training that it is told to end."""
+
+    error: Exception | KeyboardInterrupt | None = None
+
+    def on_epoch_end(self, net, **kwargs):
+        if Fails.error is not None and len(net.history) % 4 == 2:
+            raise Fails.error
+
+
+@pytest.mark.parametrize("n_members", [1, 3])
+@pytest.mark.parametrize("error", [RuntimeError("no more"), KeyboardInterrupt()], ids=["error", "interrupt"])
+def test_the_rate_is_as_given_however_training_ends(n_members, error, monkeypatch):
+    params = {"n_members": n_members, "max_epochs": 4, "callbacks": [("fails", Fails())]}
+    net = mlp(random_state=0, **SCHEDULE, **params).fit(X, Y)
+    monkeypatch.setattr(Fails, "error", error)
+    with suppress(type(error)):
+        net.partial_fit(X, Y)
+    assert len(net.history_) < 8
+    parts = getattr(net, "members_", [net])
+    assert [part.optimizer_.param_groups[0]["lr"] for part in parts] == [0.02] * n_members
+
+
+def test_early_stopping_ends_a_cycle_and_puts_the_rate_back():
+    stops = {"early_stopping": True, "n_iter_no_change": 1, "tol": 10.0}
+    net, rates = noted(max_epochs=20, **stops)
+    assert len(rates) < 20
+    np.testing.assert_allclose(rates[:, 0], [0.02 * one_cycle((k + 0.5) / 20) for k in range(len(rates))])
+    assert net.optimizer_.param_groups[0]["lr"] == 0.02
 
 
 def test_groups_of_parameters_keep_their_ratio():

@@ -97,7 +97,8 @@ class EnsembleNet(BuildingNet):
         return Fold(n_folds, place % n_folds, (self._streams.split_seed + place // n_folds) % 2**32)
 
     def _join_modules(self, blend: Blend | None) -> None:
-        self.module_ = Members((member.module_ for member in self._members), blend)
+        modules, embeddings = zip(*((member.module_, member.embedding_) for member in self._members), strict=True)
+        self.module_ = Members(modules, blend, embeddings)
 
     def _begin_as(self, other: EnsembleNet, embedding: Any = None) -> None:
         """Build a member of an ensemble, which bends its inputs in a way of its own."""

@@ -402,3 +402,13 @@ def test_more_rows_mean_fewer_passes_over_them_and_a_wider_network():
         values = [values[name] for values in recipes]
         assert values == sorted(values, reverse=falls)
         assert values[0] != values[-1]
+
+
+def test_the_module_of_an_ensemble_bends_inputs_for_those_who_want_it():
+    net = make_net(n_members=4).fit(X, Y)
+    raw = net.forward(X).double().numpy()
+    assert raw.shape == (60, 4, 2)
+    inputs = net._encoded(X)
+    for k, member in enumerate(net.members_):
+        own = inputs if member.embedding_ is None else member.embedding_.transform(inputs)
+        assert_allclose(raw[:, k], member.module_(torch.from_numpy(own)).detach().numpy(), rtol=1e-4, atol=1e-5)

@@ -12,8 +12,8 @@ Y = X[:, :2] + 0.1 * RNG.normal(size=(53, 2))
 
 
 def fitted(**params):
-    given = {"n_members": 10, "max_epochs": 1, "numeric_embedding": None, "random_state": 0, **params}
-    return MultiOutputMLPRegressor(**given).fit(X, Y)
+    given = {"n_members": 10, "max_epochs": 1, "validation_fraction": 0.2, "numeric_embedding": None, **params}
+    return MultiOutputMLPRegressor(**given, random_state=0).fit(X, Y)
 
 
 @pytest.mark.parametrize("n_rows", [2, 3, 5, 53])
@@ -27,6 +27,19 @@ def test_folds_part_all_rows(n_rows):
 def test_each_row_is_left_out_by_as_many_members():
     counts = sum(np.isin(np.arange(53), member._left_out(Y)).astype(int) for member in fitted().members_)
     assert set(counts) == {2}
+
+
+@pytest.mark.parametrize("n_members", [3, 5, 8])
+def test_numbers_of_members_that_left_a_row_out_differ_by_one_at_most(n_members):
+    members = fitted(n_members=n_members).members_
+    counts = sum(np.isin(np.arange(53), member._left_out(Y)).astype(int) for member in members)
+    assert np.ptp(counts) <= 1
+
+
+def test_once_all_rows_are_shared_out_they_are_shared_out_otherwise():
+    members = fitted().members_
+    parts = {frozenset(member._left_out(Y).tolist()) for member in members}
+    assert len(parts) == 10
 
 
 def test_both_kinds_of_a_mixed_ensemble_leave_the_same_rows_out():

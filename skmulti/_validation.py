@@ -236,7 +236,7 @@ def _refuse_non_numeric(values: Any, dtype: Any, what: str) -> None:
     if text.startswith("complex"):
         raise ValueError(f"Complex data not supported. {what} must hold real numbers. Got dtype {dtype} instead.")
     advice = "Encode it first, for example with a ColumnTransformer."
-    if what.startswith("X"):
+    if what.startswith("X") and not text.startswith(("date", "time", "duration")):
         advice += " Or use categorical_inputs='one_hot', for columns of categories or words in a data frame."
     if text.startswith(("cat", "enum", "date", "time", "duration")):
         raise ValueError(f"{what} must hold numbers. Got dtype {dtype} instead. {advice}")

@@ -47,6 +47,8 @@ class EffortNet(ReadingNet):
             chosen["lr"] = self._plain["lr"]
         if any(self._sets_lr(callback) for callback in self.callbacks or ()) and isinstance(self.callbacks, list):
             chosen["lr_schedule"] = None
+        if not self._is_auto("n_members") and self.n_members == 1:
+            chosen["linear_path"] = False
         self._chosen, self._settled_for = chosen, shape
         self._settle_again()
 

@@ -99,7 +99,9 @@ class InputEncoder:
         return cls(fill, told, kept, center, divisor, low - further, high + further, _dtype())
 
     @classmethod
-    def of_images(cls, X: np.ndarray, channel_axis: int | None) -> InputEncoder:
+    def of_images(
+        cls, X: np.ndarray, channel_axis: int | None, image_shape: tuple[int, ...] | None = None
+    ) -> InputEncoder:
         """Learn from images or signals.
 
         Parameters
@@ -108,12 +110,17 @@ class InputEncoder:
             The training inputs.
         channel_axis : int or None
             The axis of X whose positions are scaled each for itself; None scales all numbers alike.
+        image_shape : tuple of int, default=None
+            The shape of one image where rows are flat; the axis is one of the images then.
         """
+        X = X if image_shape is None else X.reshape(len(X), *image_shape)
         axes = tuple(axis for axis in range(X.ndim) if axis != channel_axis)
         center = X.mean(axis=axes, keepdims=True, dtype=np.float64)[0]
         spread = X.std(axis=axes, keepdims=True, dtype=np.float64)[0]
         largest = np.abs(X).max(axis=axes, keepdims=True)[0]
         scale = np.where(spread > _CONSTANT * largest, spread, 1.0)
+        if image_shape is not None:
+            center, scale = (np.broadcast_to(part, image_shape).ravel() for part in (center, scale))
         return cls(None, None, None, center, scale, dtype=_dtype())
 
     def transform(self, X: np.ndarray) -> EncodedInputs:

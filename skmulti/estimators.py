@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 from skmulti.columns import Columns, resolve_groups
 from skmulti.modules import CNN, MLP, MultiHead
+from skmulti.modules._layers import check_shape
 from skmulti.recipes import PLAIN_IMAGE, PLAIN_TABLE
 from skmulti.regressor import MultiOutputNetRegressor
 
@@ -220,6 +222,9 @@ class MultiOutputCNNRegressor(MultiOutputNetRegressor):
     def _reads_images(self) -> bool:
         return True
 
+    def _shape_of_flat(self, shape: tuple[int, ...]) -> tuple[int, ...] | None:
+        return _shape_of_flat(self.image_shape, shape)
+
     def _channel_axis(self, n_axes: int) -> int | None:
         return _channel_axis(self, n_axes)
 
@@ -348,6 +353,9 @@ class MultiHeadRegressor(MultiOutputNetRegressor):
     def _reads_images(self) -> bool:
         return bool(self.trunk == "cnn")
 
+    def _shape_of_flat(self, shape: tuple[int, ...]) -> tuple[int, ...] | None:
+        return _shape_of_flat(self.image_shape, shape) if self.trunk == "cnn" else None
+
     def _channel_axis(self, n_axes: int) -> int | None:
         return _channel_axis(self, n_axes) if self.trunk == "cnn" else None
 
@@ -383,7 +391,11 @@ class MultiHeadRegressor(MultiOutputNetRegressor):
 
 
 def _channel_axis(net: MultiOutputCNNRegressor | MultiHeadRegressor, n_axes: int) -> int | None:
-    if net.image_shape is not None:
-        return None
     n_spatial = net.spatial_dims or min(n_axes - 1, 2)
     return None if n_axes - 1 == n_spatial else n_axes - 1 if net.channels_last else 1
+
+
+def _shape_of_flat(image_shape: Any, shape: tuple[int, ...]) -> tuple[int, ...] | None:
+    """Return the shape of an image whose row is flat, None where there is none: the module refuses another size."""
+    image = None if image_shape is None or len(shape) > 1 else check_shape("image_shape", image_shape)
+    return image if image and prod(image) == prod(shape) else None

@@ -70,7 +70,9 @@ class InputNet(TrainingNet):
         if X.ndim == 2 and not self._reads_images():
             self.input_encoder_ = InputEncoder.of_table(X, scale=self.scale_inputs)
         elif self.scale_inputs:
-            self.input_encoder_ = InputEncoder.of_images(X, self._channel_axis(X.ndim))
+            shape = self._shape_of_flat(X.shape[1:])
+            axis = self._channel_axis(1 + len(shape or X.shape[1:]))
+            self.input_encoder_ = InputEncoder.of_images(X, axis, shape)
 
     def _learn_embedding(self, X: np.ndarray) -> None:
         """Learn from checked training inputs how each column is bent."""
@@ -95,6 +97,10 @@ class InputNet(TrainingNet):
     def _reads_images(self) -> bool:
         """Return whether rows of X are images or signals, if they are flat too."""
         return False
+
+    def _shape_of_flat(self, shape: tuple[int, ...]) -> tuple[int, ...] | None:
+        """Return the shape of an image whose row of X is flat, None where rows have the shape of images."""
+        return None
 
     def _channel_axis(self, n_axes: int) -> int | None:
         """Return the axis of the channels of images or signals, None where they have none."""

@@ -412,3 +412,9 @@ def test_the_module_of_an_ensemble_bends_inputs_for_those_who_want_it():
     for k, member in enumerate(net.members_):
         own = inputs if member.embedding_ is None else member.embedding_.transform(inputs)
         assert_allclose(raw[:, k], member.module_(torch.from_numpy(own)).detach().numpy(), rtol=1e-4, atol=1e-5)
+
+
+def test_the_recipe_of_a_single_net_has_no_linear_path():
+    net = make_net(n_members=1).fit(X, Y)
+    assert net.recipe_["linear_path"] is False
+    assert not hasattr(net, "members_")

@@ -380,3 +380,11 @@ def test_gaps_in_images_are_refused(missing_inputs):
 def test_images_of_one_value_stay_finite():
     net = MultiOutputCNNRegressor(max_epochs=1, random_state=0).fit(np.ones((10, 4, 4)), Y[:10])
     assert np.isfinite(net.predict(np.zeros((2, 4, 4)))).all()
+
+
+def test_dates_are_refused_and_nobody_is_told_to_code_them_as_categories():
+    table = frame().assign(day=pd.date_range("2026-01-01", periods=60))
+    with pytest.raises(
+        ValueError, match=r"column 'day', must hold numbers\. Got dtype datetime64.*ColumnTransformer\.$"
+    ):
+        make_net().fit(table, Y)

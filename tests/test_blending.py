@@ -259,3 +259,32 @@ def test_a_table_too_large_for_a_ridge_regression_is_left_to_the_members(monkeyp
     blend = make_net().fit(X, LINEAR).module_.blend
     assert blend.is_blended.all()
     assert not blend.coef.any()
+
+
+def test_shares_are_learned_from_what_members_say_of_rows_that_they_left_out(monkeypatch):
+    seen = {}
+    monkeypatch.setattr(Blend, "learn", lambda self, *args: seen.update(zip(("X", "y", "said"), args, strict=False)))
+    net = make_net(n_members=7, numeric_embedding="mixed").fit(X, LINEAR)
+    assert_allclose(seen["y"] * net.target_scaler_.scale + net.target_scaler_.center, LINEAR, atol=1e-6)
+    assert_array_equal(seen["X"], net._encoded(X))
+    assert seen["said"].shape == (2, 80, 2)
+    for group, members in enumerate([net.members_[::2], net.members_[1::2]]):
+        for row in range(80):
+            who = [member for member in members if row in member._left_out(LINEAR)]
+            said = seen["said"][group, row] * net.target_scaler_.scale + net.target_scaler_.center
+            if who:
+                assert_allclose(said, np.mean([m.predict(X[[row]])[0] for m in who], axis=0), rtol=1e-4, atol=1e-5)
+            else:
+                assert np.isnan(said).all()
+
+
+def test_the_spread_of_members_counts_as_much_as_they_do():
+    net = make_net(numeric_embedding=None).fit(X, np.abs(X[:, :2]) + X[:, 2:])
+    each = np.stack([member.predict(X) for member in net.members_])
+    share = net.module_.blend.shares.sum(0).clamp(max=1).numpy()
+    assert ((share > 0) & (share < 1)).all()
+    assert_allclose(net.predict(X, return_std=True)[1], share * each.std(axis=0), rtol=1e-4)
+
+
+def test_the_order_of_groups_says_nothing():
+    assert_allclose(learned(LINEAR, HELD_OUT[::-1]).shares.flip(0), learned(LINEAR, HELD_OUT).shares, rtol=1e-5)

@@ -52,6 +52,32 @@ def test_the_recipe_says_what_open_parameters_were(effort):
     assert [len(net.members_), len(net.history_)] == [2, 1]
 
 
+@pytest.mark.parametrize("effort", [None, "fast", "default"])
+@pytest.mark.parametrize(("cls", "data"), [(MultiOutputMLPRegressor, X), (MultiOutputCNNRegressor, IMAGES)])
+def test_a_net_that_is_given_its_recipe_is_the_same_net(cls, data, effort):
+    few = {} if effort is None else {"n_members": 1 + (cls is MultiOutputMLPRegressor)}
+    left_open = cls(effort=effort, max_epochs=2, random_state=0, **few).fit(data, Y[: len(data)])
+    told = cls(effort=None, max_epochs=2, random_state=0, **few, **left_open.recipe_).fit(data, Y[: len(data)])
+    assert not set(left_open.recipe_) & set(told.recipe_)
+    assert_array_equal(told.predict(data), left_open.predict(data))
+
+
+@pytest.mark.parametrize(
+    "name", sorted({**PLAIN_TABLE, **recipe("table", "fast", (60, 3))}.keys() - {"n_members", "max_epochs"})
+)
+def test_each_parameter_that_is_given_leaves_the_others_to_the_dial(name):
+    """The value is what the dial would say: nothing changes but who says it."""
+    left_open = make_net().fit(X, Y)
+    chosen = left_open.recipe_
+    net = make_net(**{name: chosen[name]}).fit(X, Y)
+    options = {key for key in chosen if key.startswith("optimizer__")} | {"lr"}
+    others = {key for key in chosen if key != name and not (name == "optimizer" and key in options)}
+    assert {key: net.recipe_[key] for key in others} == {key: chosen[key] for key in others}
+    assert name not in net.recipe_
+    if name != "optimizer":
+        assert_array_equal(net.predict(X), left_open.predict(X))
+
+
 def test_more_effort_never_means_fewer_members_or_epochs():
     for n_rows in (20, 300, 5000, 10**5, 10**7):
         recipes = [recipe("table", effort, (n_rows, 50)) for effort in EFFORTS]
@@ -206,10 +232,44 @@ def test_another_optimizer_has_none_of_the_options_that_were_chosen_for_ours():
     assert net.recipe_["lr"] == PLAIN_TABLE["lr"]
 
 
+def test_another_optimizer_keeps_what_was_given_with_it():
+    net = make_net(optimizer=torch.optim.SGD, optimizer__momentum=0.5, lr=0.005).fit(X, Y)
+    assert net.members_[0].optimizer_.defaults["momentum"] == 0.5
+    assert net.members_[0].optimizer_.param_groups[0]["lr"] == 0.005
+    assert not {"lr", "optimizer__weight_decay", "optimizer__betas"} & set(net.recipe_)
+
+
+@pytest.mark.parametrize("callback", [LRScheduler("StepLR", step_size=1), Callback()], ids=["schedule", "other"])
+@pytest.mark.parametrize("is_named", [False, True])
+def test_only_callbacks_that_set_the_rate_take_the_schedules_place(callback, is_named):
+    net = make_net(callbacks=[("mine", callback) if is_named else callback]).fit(X, Y)
+    assert (net.recipe_["lr_schedule"] is None) == isinstance(callback, LRScheduler)
+
+
 def test_a_schedule_of_the_users_takes_the_place_of_ours():
     net = make_net(callbacks=[("step", LRScheduler("StepLR", step_size=1))]).fit(X, Y)
     assert net.recipe_["lr_schedule"] is None
     assert "lr_schedule" not in dict(net.members_[0].callbacks_)
+
+
+@pytest.mark.parametrize(
+    "begin",
+    [
+        lambda net: net.fit(X, Y[:10]),
+        lambda net: net.fit(np.full_like(X, np.inf), Y),
+        lambda net: net.set_params(hidden_layer_sizes=(0,)).fit(X, Y),
+        lambda net: net.initialize(X, Y),
+        lambda net: net.partial_fit(X, Y),
+        lambda net: net.partial_fit(X, Y[:10]),
+    ],
+    ids=["other rows", "infinite", "no layer", "initialized", "first part", "bad first part"],
+)
+def test_however_a_net_begins_what_is_left_open_stays_open(begin):
+    net = make_net()
+    before = net.get_params()
+    with suppress(ValueError):
+        begin(net)
+    assert {**net.get_params(), "hidden_layer_sizes": "auto"} == before
 
 
 def test_a_refused_fit_leaves_parameters_and_predictions_as_they_were():

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
@@ -100,6 +101,41 @@ def test_bent_inputs_never_fall_where_the_input_rises(values):
     parts = np.asarray(bent.transform(np.sort(np.array(values, dtype="float32"))[:, None]))
     assert parts.shape[1] == bent.n_encoded
     assert (np.diff(parts, axis=0) >= 0).all()
+
+
+def test_a_part_begins_to_fill_when_the_one_before_is_full():
+    bent = PiecewiseLinear.fit(X[:, :1])
+    low, high = (bent.transform(np.array([[value]]))[0, 1:] for value in (-100.0, 100.0))
+    filled = (bent.transform(X[:, :1])[:, 1:] - low) / (high - low)
+    assert ((filled > -1e-9) & (filled < 1 + 1e-9)).all()
+    assert ((filled[:, 1:] < 1e-9) | (filled[:, :-1] > 1 - 1e-9)).all()
+    # Its edges are quantiles: in each part ends an equal share of the rows.
+    reached = (filled > 1 - 1e-9).sum(axis=0)
+    assert np.ptp(np.diff(np.concatenate([[60], reached]))) <= 1
+
+
+@given(st.floats(0.01, 100), st.floats(-100, 100))
+def test_the_parts_of_a_column_do_not_hang_on_its_unit(factor, shift):
+    parts, other = (PiecewiseLinear.fit(table).transform(table)[:, 4:] for table in (X, factor * X + shift))
+    assert_allclose(parts, other, atol=1e-6)
+    assert_allclose(parts.mean(axis=0), 0, atol=1e-9)
+    assert_allclose(parts.std(axis=0), parts.std(), rtol=1e-9)
+
+
+def test_a_column_upside_down_is_encoded_upside_down():
+    assert_allclose(encoded(-X), -encoded(X), atol=1e-6)
+
+
+def test_nets_in_double_precision_have_inputs_in_double_precision():
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        net = make_net().fit(X, Y)
+        assert net._encoded(X).dtype == np.float64
+        assert {parameter.dtype for parameter in net.module_.parameters()} == {torch.float64}
+        assert net.predict(X).shape == (60, 2)
+    finally:
+        torch.set_default_dtype(before)
 
 
 def test_bent_inputs_say_no_more_beyond_the_ends():
@@ -375,6 +411,25 @@ def test_gaps_in_images_are_refused(missing_inputs):
     with pytest.raises(ValueError, match="Input X contains NaN") as raised:
         MultiOutputCNNRegressor(missing_inputs=missing_inputs, max_epochs=1).fit(images, Y[:20])
     assert "missing_inputs" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("images", "params"),
+    [
+        (IMAGES, {"image_shape": (3, 6, 5)}),
+        (np.moveaxis(IMAGES, 1, -1), {"image_shape": (6, 5, 3), "channels_last": True}),
+        (IMAGES[:, :, 0], {"image_shape": (3, 5), "spatial_dims": 1}),
+    ],
+    ids=["channels first", "channels last", "signals"],
+)
+@pytest.mark.parametrize("cls", [MultiOutputCNNRegressor, MultiHeadRegressor])
+def test_flat_images_are_scaled_and_learned_as_those_in_shape(images, params, cls):
+    params = {**params, "effort": None, "scale_inputs": True, "max_epochs": 2, "random_state": 0}
+    params |= {"trunk": "cnn"} if cls is MultiHeadRegressor else {}
+    whole, flat = (cls(**params).fit(X, Y[:20]) for X in (images, images.reshape(20, -1)))
+    values = whole.input_encoder_.transform(images).reshape(20, -1)
+    assert_array_equal(flat.input_encoder_.transform(images.reshape(20, -1)), values)
+    assert_allclose(flat.predict(images.reshape(20, -1)), whole.predict(images), rtol=1e-5)
 
 
 def test_images_of_one_value_stay_finite():

@@ -112,3 +112,22 @@ def test_each_member_of_a_stack_has_its_own_cycle():
     assert_as_alone(
         [mlp(random_state=k, max_epochs=2 + k, lr=0.01 * (k + 1), lr_schedule="one_cycle") for k in range(3)]
     )
+
+
+def test_a_stack_of_nets_with_groups_that_stop_by_themselves_follows_their_cycles():
+    stops = {"early_stopping": True, "n_iter_no_change": 1, "tol": 0.2}
+    groups = {"optimizer__param_groups": [("output.*", {"lr": 0.002})]}
+    nets = [mlp(random_state=k, max_epochs=6 + k, **SCHEDULE, **stops, **groups) for k in range(3)]
+    members = assert_as_alone(nets)
+    for member in members:
+        assert sorted(group["lr"] for group in member.net.optimizer_.param_groups) == [0.002, 0.02]
+
+
+@pytest.mark.parametrize("training_loop", ["auto", "skorch"])
+def test_training_that_goes_on_goes_through_a_cycle_of_its_own(training_loop):
+    params = {"max_epochs": 3, "callbacks": [("note", Note())], "training_loop": training_loop, **SCHEDULE}
+    net = mlp(random_state=0, warm_start=True, **params).fit(X, Y)
+    net.set_params(max_epochs=5, lr=0.04).fit(X, Y)
+    rates = np.array(dict(net.callbacks_)["note"].rates)[:, 0]
+    np.testing.assert_allclose(rates, [0.04 * one_cycle((k + 0.5) / 5) for k in range(5)])
+    assert len(net.history_) == 8

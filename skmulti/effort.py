@@ -40,7 +40,9 @@ class EffortNet(ReadingNet):
 
     def _settle(self, shape: tuple[int, ...]) -> None:
         """Give all parameters that are "auto" their values for inputs of a shape."""
-        chosen = {**self._plain, **recipe(self._kind, self.effort, shape)}
+        # Images that were flattened are no table.
+        looks = (*shape, 1) if self._reads_images() else shape
+        chosen = {**self._plain, **recipe(self._kind, self.effort, looks)}
         if not self._is_auto("optimizer"):
             # Options, and a learning rate, are those of the optimizer that they were chosen for.
             chosen = {name: value for name, value in chosen.items() if not name.startswith("optimizer")}

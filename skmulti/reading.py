@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import r2_score
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
+from skorch.dataset import Dataset
 from skorch.utils import is_dataset
 from torch import Tensor
 
@@ -247,6 +248,9 @@ class ReadingNet(InputNet):
         self._refuse_unfitted()
         # What skorch's scoring callbacks hand over where rows have weights.
         X = X["X"] if is_weighted(X) else X
+        if type(X) is Dataset and self.input_encoder_ is not None and isinstance(X.X, np.ndarray):
+            # Those that training made hold encoded inputs, those of the user do not.
+            X = X.X
         return X if is_dataset(X) or isinstance(X, EncodedInputs) else self._encoded(self._check_inputs(X))
 
     def _raw(self, inputs: Any) -> Tensor:

@@ -13,6 +13,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.model_selection import GridSearchCV, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from skorch.dataset import Dataset
 
 from skmulti import MultiHeadRegressor, MultiOutputCNNRegressor, MultiOutputMLPRegressor
 from skmulti.encoding import InputEncoder, PiecewiseLinear
@@ -443,3 +444,15 @@ def test_dates_are_refused_and_nobody_is_told_to_code_them_as_categories():
         ValueError, match=r"column 'day', must hold numbers\. Got dtype datetime64.*ColumnTransformer\.$"
     ):
         make_net().fit(table, Y)
+
+
+def test_a_dataset_of_the_users_is_encoded_as_its_inputs_are():
+    net = make_net().fit(1000 * X, Y)
+    assert_array_equal(net.predict(Dataset(1000 * X)), net.predict(1000 * X))
+
+
+def test_flat_images_are_no_table_to_heads_either():
+    flat = IMAGES.reshape(20, -1)
+    net = MultiHeadRegressor(trunk="cnn", image_shape=(3, 6, 5), effort="fast", max_epochs=1).fit(flat, Y[:20])
+    assert not hasattr(net, "members_")
+    assert net.recipe_["early_stopping"] is False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -63,7 +64,8 @@ class ReadingNet(InputNet):
         Returns
         -------
         y_pred : ndarray of shape (n_samples,) or (n_samples, n_outputs), float64
-            Predictions in the units, and with the number of dimensions, of the targets in `fit`.
+            Predictions in the units, and with the number of dimensions, of the targets in `fit`. A single column, asked
+            for by its name or position, has shape (n_samples,); a sequence or a group (n_samples, n_columns).
         y_std : ndarray of the same shape
             Only if `return_std`: the standard deviations, in the units of the targets.
 
@@ -82,8 +84,8 @@ class ReadingNet(InputNet):
         if columns is not None:
             y_pred = y_pred[:, wanted]
         if not return_std:
-            return self._as_given(y_pred)
-        return self._as_given(y_pred), self._as_given(outputs.std(families)[:, wanted])
+            return self._as_asked(y_pred, columns)
+        return self._as_asked(y_pred, columns), self._as_asked(outputs.std(families)[:, wanted], columns)
 
     def predict_quantiles(self, X: Any, levels: Sequence[float] | float, *, columns: Any = None) -> np.ndarray:
         """Predict quantiles of the targets of inputs X; an ensemble's are the means of those of its members.
@@ -100,7 +102,8 @@ class ReadingNet(InputNet):
         Returns
         -------
         quantiles : ndarray of shape (n_samples, n_outputs, n_levels)
-            Quantiles in the user's units; without the second dimension where y had one dimension.
+            Quantiles in the user's units; without the second dimension where y had one dimension, and for a single
+            column, asked for by its name or position.
 
         Raises
         ------
@@ -113,7 +116,7 @@ class ReadingNet(InputNet):
             raise ValueError(f"'levels' must lie between 0 and 1, both excluded. Got {levels} instead.")
         wanted = self._asked_columns(columns)
         families = self._families_that_say("quantiles", wanted)
-        return self._as_given(self._outputs(X).quantiles(families, levels)[:, wanted])
+        return self._as_asked(self._outputs(X).quantiles(families, levels)[:, wanted], columns)
 
     def predict_interval(self, X: Any, coverage: float = 0.9, *, columns: Any = None) -> np.ndarray:
         """Predict an interval that holds each target with the probability that its distribution gives.
@@ -133,7 +136,8 @@ class ReadingNet(InputNet):
         Returns
         -------
         interval : ndarray of shape (n_samples, n_outputs, 2)
-            Lower and upper ends in the user's units; without the second dimension where y had one dimension.
+            Lower and upper ends in the user's units; without the second dimension where y had one dimension, and for a
+            single column, asked for by its name or position.
 
         Raises
         ------
@@ -238,7 +242,7 @@ class ReadingNet(InputNet):
         targets = self._check_targets(y, parameter="y", missing=True)
         y_pred = self.predict(X).reshape(-1, len(self.target_names_))
         check_consistent_length(y_pred, targets.values)
-        return self._as_given(differences(self.terms_, targets.values, y_pred))
+        return self._as_asked(differences(self.terms_, targets.values, y_pred))
 
     def _outputs(self, X: Any) -> Outputs:
         """Return the raw outputs for inputs X, as what they say in the user's units."""
@@ -266,9 +270,11 @@ class ReadingNet(InputNet):
             module = InMixedPrecision(self.module_, self.device) if self.mixed_precision else self.module_
             return raw_outputs(module, inputs, self.device)
 
-    def _as_given(self, values: np.ndarray) -> np.ndarray:
-        """Return values of shape (n_samples, n_columns, ...) with y's own number of dimensions."""
-        return values if self._y_ndim == 2 else values[:, 0]
+    def _as_asked(self, values: np.ndarray, columns: Any = None) -> np.ndarray:
+        """Return values of shape (n_samples, n_columns, ...) without the second axis where y, or a column, has none."""
+        # The name of a group is no column, even if the group has one.
+        is_column = columns in self.target_names_ if isinstance(columns, str) else isinstance(columns, Integral)
+        return values[:, 0] if is_column or self._y_ndim == 1 else values
 
     def _refuse_unfitted(self) -> None:
         # scikit-learn's check asks for more than this, and takes its time.
@@ -280,7 +286,7 @@ class ReadingNet(InputNet):
         if columns is None:
             return list(range(len(self.target_names_)))
         known: Columns = self._groups(tuple(self.target_names_))
-        keys = [columns] if isinstance(columns, (str, int, np.integer)) else list(columns)
+        keys = [columns] if isinstance(columns, (str, Integral)) else list(columns)
         return [position for key in keys for position in known.find(key, parameter="columns")]
 
     def _families_that_say(self, what: str, wanted: list[int]) -> list[Any]:

@@ -167,7 +167,7 @@ def test_the_standard_deviation_is_that_of_the_law_of_total_variance(fitted):
     y_pred, y_std = fitted.predict(X, return_std=True)
     read = [member.predict(X, return_std=True, columns=["length", "angle"]) for member in fitted.members_]
     means, stds = (np.stack(values) for values in zip(*read, strict=True))
-    prices = np.stack([member.predict(X, columns="price")[:, 0] for member in fitted.members_])
+    prices = np.stack([member.predict(X, columns="price") for member in fitted.members_])
     assert_allclose(y_pred[:, 0], means[..., 0].mean(0))
     assert_allclose(y_std[:, 0], np.sqrt((stds[..., 0] ** 2).mean(0) + means[..., 0].var(0)))
     apart = (means[..., 1] - y_pred[:, 1] + 180) % 360 - 180
@@ -178,10 +178,10 @@ def test_the_standard_deviation_is_that_of_the_law_of_total_variance(fitted):
 
 
 def test_the_mean_of_angles_goes_across_the_end_of_the_period(fitted):
-    each = np.stack([member.predict(X, columns="angle")[:, 0] for member in fitted.members_])
+    each = np.stack([member.predict(X, columns="angle") for member in fitted.members_])
     across = np.ptp(each, axis=0) > 300
     assert across.any()
-    found = fitted.predict(X, columns="angle")[:, 0]
+    found = fitted.predict(X, columns="angle")
     turns = np.deg2rad(each)
     expected = np.rad2deg(np.arctan2(np.sin(turns).mean(0), np.cos(turns).mean(0))) % 360
     assert_allclose(found, expected)
@@ -197,7 +197,7 @@ def test_quantiles_are_the_means_of_those_of_the_members(fitted):
     joint = fitted.predict(X)[:, 1]
     near = joint + (angles - joint + 180) % 360 - 180
     assert_allclose(read[:, 1], (each[:, :, 1] - angles[..., None] + near[..., None]).mean(0))
-    assert_array_equal(fitted.predict_interval(X, 0.8, columns="length")[:, 0], read[:, 0][:, [0, 2]])
+    assert_array_equal(fitted.predict_interval(X, 0.8, columns="length"), read[:, 0][:, [0, 2]])
 
 
 def test_the_median_of_several_quantiles_is_the_prediction():
@@ -211,7 +211,7 @@ def test_the_likelihood_is_that_of_the_mixture_of_the_joint_densities(fitted):
     found = fitted.negative_log_likelihood(X, Y, columns=columns)
     assert_allclose(found, -np.log(np.exp(-each).mean(0)))
     length = [m.predict(X, return_std=True, columns="length") for m in fitted.members_]
-    densities = [stats.norm(mean[:, 0], std[:, 0]).pdf(Y["length"]) for mean, std in length]
+    densities = [stats.norm(mean, std).pdf(Y["length"]) for mean, std in length]
     assert_allclose(fitted.negative_log_likelihood(X, Y, columns="length"), -np.log(np.mean(densities, axis=0)), 1e-3)
     holes = Y.copy()
     holes.iloc[::3] = np.nan

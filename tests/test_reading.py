@@ -60,7 +60,7 @@ def test_quantiles_are_those_of_scipy_with_the_predicted_mean_and_spread(fitted,
     read = fitted.predict_quantiles(X, level, columns=["length", "uv"])
     assert read.shape == (80, 3, 1)
     np.testing.assert_allclose(read[..., 0], stats.norm(y_pred, y_std).ppf(level), rtol=1e-5)
-    counts = fitted.predict_quantiles(X, [level], columns="count")[:, 0, 0]
+    counts = fitted.predict_quantiles(X, [level], columns="count")[:, 0]
     np.testing.assert_array_equal(counts, stats.poisson(fitted.predict(X)[:, 2]).ppf(level))
 
 
@@ -77,7 +77,7 @@ def test_an_interval_lies_between_two_quantiles(fitted):
 
 def test_the_interval_of_an_angle_lies_round_its_prediction(fitted):
     X, _ = draw()
-    interval, y_pred = fitted.predict_interval(X, 0.8, columns="angle")[:, 0], fitted.predict(X)[:, 1]
+    interval, y_pred = fitted.predict_interval(X, 0.8, columns="angle"), fitted.predict(X)[:, 1]
     np.testing.assert_allclose(interval.mean(1), y_pred, atol=1e-3)
     assert (np.diff(interval, axis=1) < 360).all()
 
@@ -130,10 +130,12 @@ def test_a_net_without_scaled_targets_speaks_the_same_units():
     ("columns", "positions"),
     [
         (None, [0, 1, 2, 3, 4, 5]),
-        ("angle", [1]),
-        (2, [2]),
-        (-1, [5]),
-        (np.int64(1), [1]),
+        ("angle", 1),
+        (2, 2),
+        (-1, 5),
+        (np.int64(1), 1),
+        (["angle"], [1]),
+        ((2,), [2]),
         ("uv", [3, 4]),
         ("numbers", [0, 2]),
         (["v", "length"], [4, 0]),
@@ -145,6 +147,43 @@ def test_a_net_without_scaled_targets_speaks_the_same_units():
 def test_columns_are_asked_for_by_name_group_or_position(fitted, columns, positions):
     X, _ = draw()
     np.testing.assert_array_equal(fitted.predict(X, columns=columns), fitted.predict(X)[:, positions])
+
+
+@pytest.mark.parametrize(
+    ("columns", "axes"), [("length", ()), (0, ()), (["length"], (1,)), (("length",), (1,)), ("uv", (2,))], ids=str
+)
+def test_one_column_asked_for_by_name_or_position_has_the_shape_that_it_has_in_y(fitted, columns, axes):
+    X, y = draw()
+    y_pred, y_std = fitted.predict(X, return_std=True, columns=columns)
+    assert y_pred.shape == y_std.shape == fitted.predict(X, columns=columns).shape == (80, *axes)
+    assert fitted.predict_quantiles(X, [0.1, 0.5, 0.9], columns=columns).shape == (80, *axes, 3)
+    assert fitted.predict_interval(X, columns=columns).shape == (80, *axes, 2)
+    if not axes:
+        assert (y["length"] - y_pred).shape == (y["length"].to_numpy() - y_pred).shape == (80,)
+
+
+def test_the_name_of_a_group_of_one_column_is_the_name_of_a_group():
+    X, y = draw()
+    alone = net(loss="gaussian_nll", column_groups={"lonely": ["length"], "angle": ["angle"]}, max_epochs=1).fit(X, y)
+    assert alone.predict(X, columns="lonely").shape == (80, 1)
+    # A group may bear the name of its only column: then it is that column.
+    assert alone.predict(X, columns="angle").shape == (80,)
+
+
+def test_a_default_ensemble_answers_for_one_column_in_the_shape_of_that_column():
+    X, y = draw(60)
+    default = MultiOutputMLPRegressor(effort="fast", n_members=2, max_epochs=1, random_state=0).fit(X, y[["u", "v"]])
+    y_pred, y_std = default.predict(X, return_std=True, columns="v")
+    np.testing.assert_array_equal(y_pred, default.predict(X)[:, 1])
+    assert (y["v"].to_numpy() - y_pred).shape == y_std.shape == (60,)
+
+
+@pytest.mark.parametrize("columns", [None, 0, "length", ["length"]], ids=str)
+def test_targets_of_one_dimension_keep_it_whatever_columns_are_asked_for(columns):
+    X, y = draw()
+    flat = net(loss="gaussian_nll", column_groups=None, max_epochs=1).fit(X, y["length"])
+    assert flat.predict(X, columns=columns).shape == (80,)
+    assert flat.predict_interval(X, columns=columns).shape == (80, 2)
 
 
 def test_an_unknown_column_is_refused_with_the_nearest_name(fitted):

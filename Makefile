@@ -19,7 +19,7 @@ help:
 	@echo "make test      run all tests, with coverage"
 	@echo "make examples  run every example"
 	@echo "make lint      check style and types (make format repairs style)"
-	@echo "make docs      write docs/losses.md from the docstrings"
+	@echo "make docs      write docs/losses.md and the docstrings of the named estimators from docstrings"
 	@echo "make claims    measure what the package claims: giou, rotation, coverage, speed and more"
 	@echo "make bench     time fit and predict, and measure memory, beside others; some five minutes"
 	@echo "make bench-search  time searches and ensembles beside others; some five minutes"
@@ -39,6 +39,7 @@ examples: $(VENV)/.installed-examples
 
 docs: $(VENV)/.installed-examples
 	$(BIN)/python docs/make_losses.py
+	$(BIN)/python docs/sync_docstrings.py
 
 # Of the claims some are ratios of times: one thread, and nothing beside it.
 claims: $(VENV)/.installed-examples

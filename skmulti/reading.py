@@ -74,8 +74,9 @@ class ReadingNet(InputNet):
         NotFittedError
             If the net was not fitted.
         ValueError
-            If X has other features or another shape than in `fit`, or holds NaN or infinity; if a column's loss
-            gives no standard deviation; if `columns` names an unknown one.
+            If X has other features or another shape than in `fit`; if X holds infinity, or NaN where
+            `missing_inputs` does not impute; if a column's loss gives no standard deviation; if `columns` names an
+            unknown one.
         """
         wanted = self._asked_columns(columns)
         families = self._families_that_say("std", wanted) if return_std else []

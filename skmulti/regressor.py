@@ -52,13 +52,14 @@ class MultiOutputNetRegressor(EnsembleNet):
         of its group's). Each term is the mean over the rows that it saw, so that a column with few targets weighs
         as much as its loss weight says; rows without any target are dropped.
     effort : {"fast", "default", "best", None}, default=None
-        How much time to spend: what parameters are that are left at "auto" (`recipe_` says what they were). What is
-        given always wins. None trains one plain net: Adam, a constant learning rate of 1e-3, 100 epochs, inputs as they
-        are. The others train an ensemble on scaled inputs with AdamW and a one-cycle schedule, and restore the best
-        epoch of each member; how many members and epochs depends on the effort and on the size of the data. "fast"
-        costs about what one plain net costs; "best" may take ten times as long as "default". This class, which does not
-        know its module, has None, and another effort leaves the layers as they are; `MultiOutputMLPRegressor` and
-        `MultiOutputCNNRegressor` have "default".
+        Compute budget. Sets every parameter left at "auto"; explicit values take precedence. The resolved values are in
+        `recipe_`. None trains one plain network: Adam, a constant learning rate of 1e-3, 100 epochs, inputs as they
+        are. Every other effort uses scaled inputs, AdamW and a one-cycle schedule. On tables it trains an ensemble with
+        early stopping, whose members and epochs depend on the effort and on the number of rows; on images it trains
+        one network without early stopping, or five with "best". "fast" costs about what one plain network costs;
+        "best" may take ten times as long as "default". `MultiOutputNetRegressor` and `MultiHeadRegressor` default to
+        None, and their layers are the same with every effort; `MultiOutputMLPRegressor` and `MultiOutputCNNRegressor`
+        default to "default".
     missing_inputs : {"auto", "error", "impute"}, default="auto"
         What NaN in a table X means: an error that names the columns; or the column's median, with an input beside it
         that says where values were missing. "auto" is "impute" in a `MultiOutputMLPRegressor` with an effort, else
@@ -66,7 +67,7 @@ class MultiOutputNetRegressor(EnsembleNet):
     categorical_inputs : {"auto", "error", "one_hot"}, default="auto"
         What a data frame's columns of categories or strings mean: an error, or one input for each category; a missing
         category is one of its own, one that was not seen in `fit` is none, and of more than fifty the rare ones are
-        one. "auto" is "error" with ``effort=None``, else "one_hot".
+        one. "auto" is "one_hot" for tables with an effort, else "error".
     scale_inputs : bool or "auto", default="auto"
         Whether each column of a table, or each channel of images, is standardised; constant columns, and all but the
         first of equal ones, are left out. A StandardScaler in front changes nothing then. "auto" is False with
@@ -74,13 +75,14 @@ class MultiOutputNetRegressor(EnsembleNet):
     numeric_embedding : {"auto", "piecewise_linear", "mixed", None}, default="auto"
         Whether columns are encoded piecewise linearly [1]_: beside each column stand its parts between eight quantiles,
         and how far each is filled up, so that steps and bends are learned easily. "mixed" does so for every second
-        member of an ensemble. "auto" is None with ``effort=None``, else what suits the size of the data.
+        member of an ensemble. "auto" is "mixed" for tables in a `MultiOutputMLPRegressor` with an effort, up to 500
+        columns and ten million values, else None.
     linear_path : bool or "auto", default="auto"
         Whether an ensemble stands beside a ridge regression: each column of squared error is predicted by a sum of
         members and regression whose shares are none negative, at most 1 together, and learned from the rows that
         members did not learn from [2]_. So a linear column is predicted by a linear model, and one that can't be
         predicted by its mean. Needs early stopping with rows of `validation_fraction`; without, shares are equal.
-        "auto" is False with ``effort=None``, else True.
+        "auto" is True for ensembles on tables with an effort, else False.
     optimizer : class of torch.optim.Optimizer or "auto", default="auto"
         The optimizer; "auto" is Adam with ``effort=None``, else AdamW. Its parameters are
         ``optimizer__<parameter>``, those of one part of the module
@@ -102,20 +104,21 @@ class MultiOutputNetRegressor(EnsembleNet):
     early_stopping : bool or "auto", default="auto"
         Whether to stop when the validation loss has not improved by `tol` for `n_iter_no_change` epochs, and to
         restore the parameters of the best epoch. The rows are X_val of `fit`, or what `train_split` chooses, or a
-        share of `validation_fraction`. "auto" is False with ``effort=None``, else True.
+        share of `validation_fraction`. "auto" is True for tables with an effort, else False.
     validation_fraction : float or "auto", default="auto"
         The share of rows that early stopping sets aside, between 0 and 1; members of an ensemble share all rows out
-        among themselves where there is a linear path. "auto" is 0.1 with ``effort=None`` and "best", 0.2 with
-        "default", 0.33 with "fast".
+        among themselves where there is a linear path. "auto" is 0.33 for tables with "fast", 0.2 for tables with
+        "default", else 0.1.
     n_iter_no_change : int or "auto", default="auto"
-        The patience of early stopping, in epochs; "auto" is 10 with ``effort=None``, else that of a whole cycle.
+        The patience of early stopping, in epochs; "auto" is that of a whole cycle for tables with an effort, else 10.
     tol : float, default=1e-4
         The least improvement that counts for early stopping.
     n_members : int or "auto", default="auto"
-        How many nets to train; "auto" is 1 with ``effort=None``. More than one make an ensemble. Each has its own
-        initial parameters, order of rows and validation share, stops by itself, and is one of `members_`. The ensemble
-        predicts their mean (an angle's is on the circle, a rotation's a rotation), and a standard deviation for every
-        column: what they disagree about, and what their losses call noise.
+        How many nets to train; "auto" is 1 with ``effort=None``, and for images with another effort than "best". More
+        than one make an ensemble. Each has its own initial parameters, order of rows and validation share, stops by
+        itself, and is one of `members_`. The ensemble predicts their mean (an angle's is on the circle, a rotation's a
+        rotation), and a standard deviation for every column: what they disagree about, and what their losses call
+        noise.
     bootstrap : bool, default=False
         Whether each member learns from as many rows, drawn with replacement, as it has to learn from; its validation
         rows are not among them. For ensembles only.
@@ -144,14 +147,19 @@ class MultiOutputNetRegressor(EnsembleNet):
     train_split : callable, default=None
         How to choose validation rows, as in skorch (`skorch.dataset.ValidSplit`). None sets none aside unless
         `early_stopping` is on.
-    iterator_train, iterator_valid : class, default=skmulti.training.TensorLoader
-        What makes the batches, as in skorch; ``torch.utils.data.DataLoader`` works as well.
+    iterator_train : class, default=skmulti.training.TensorLoader
+        What makes the batches that the network trains on, as in skorch; ``torch.utils.data.DataLoader`` works as well.
+    iterator_valid : class, default=skmulti.training.TensorLoader
+        What makes the batches for validation and prediction, as in skorch.
     dataset : class, default=skorch.dataset.Dataset
         What holds the rows, as in skorch.
     compile : bool, default=False
         Whether to use ``torch.compile``, as in skorch.
-    use_caching, torch_load_kwargs : optional
-        As in skorch.
+    use_caching : bool or "auto", default="auto"
+        Whether scoring callbacks share one set of predictions per epoch, as in skorch; "auto" leaves it to each
+        callback.
+    torch_load_kwargs : dict, default=None
+        Arguments of ``torch.load`` in `load_params`, as in skorch.
     **prefix__params
         ``loss__<column>``, ``loss_weights__<column>``, and skorch's: ``module__*``, ``optimizer__*``,
         ``iterator_train__*``, ``iterator_valid__*``, ``dataset__*``, ``callbacks__*``, ``compile__*``.

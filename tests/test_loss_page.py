@@ -75,15 +75,8 @@ def test_every_public_name_has_parameters_and_an_example(name, thing):
         described = re.findall(r"^(\w[\w, ]*) : ", parts.get("Parameters", parts.get("Attributes", "")), re.MULTILINE)
         named = {name for entry in described for name in entry.split(", ")}
         taken = inspect.signature(thing).parameters.values()
-        assert {p.name for p in taken if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)} - shared(thing) <= named
+        assert {p.name for p in taken if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)} <= named
     assert ">>> " in parts["Examples"]
-
-
-def shared(thing):
-    """Return what a named estimator's docstring refers to the general one for."""
-    if not (isinstance(thing, type) and issubclass(thing, skmulti.MultiOutputNetRegressor)):
-        return set()
-    return set(inspect.signature(super(thing, thing).__init__).parameters)
 
 
 def test_the_public_names_can_be_imported():

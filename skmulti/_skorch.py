@@ -188,6 +188,11 @@ class ContractNet(MultiOutputMixin, NeuralNetRegressor, _ClassesMetadata):
     def __repr__(self, N_CHAR_MAX: int = 700) -> str:
         return BaseEstimator.__repr__(self, N_CHAR_MAX)
 
+    def _get_params_html(self, deep: bool = True, *args: Any, **kwargs: Any) -> Any:
+        # scikit-learn marks each parameter that is not in the signature as changed by the user. With deep=True those of
+        # the default callbacks are among them; what the user gave, callbacks__* too, is listed without.
+        return super()._get_params_html(False, *args, **kwargs)
+
     def evaluation_step(self, batch: Any, training: bool = False) -> Any:
         """Return the module's outputs for a batch, the same for a row whatever rows are beside it.
 

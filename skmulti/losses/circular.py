@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -14,6 +13,7 @@ import torch
 from scipy import stats
 from torch import Tensor
 
+from skmulti._warnings import warn
 from skmulti.losses._checks import check_finite_or_none, check_positive
 from skmulti.losses.base import ColumnLoss
 from skmulti.metrics import circular_score
@@ -38,11 +38,9 @@ class DirectionLoss(ColumnLoss):
     def fitted_to(self, y: np.ndarray, names: tuple[str, ...], sample_weight: np.ndarray | None = None) -> Any:
         """Choose the range of the predictions by the sign of the training targets."""
         if self.period == 360 and 5.5 < np.ptp(y) <= 2 * math.pi + 1e-6 and np.abs(y).max() <= 2 * math.pi + 1e-6:
-            warnings.warn(
+            warn(
                 f"The angles of the column {names[0]!r} look like radians, and the period of its loss is 360. If they "
-                "are, use a loss with period=2 * math.pi.",
-                UserWarning,
-                stacklevel=2,
+                "are, use a loss with period=2 * math.pi."
             )
         if self.low is not None:
             return self

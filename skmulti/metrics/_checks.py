@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.utils.validation import _check_sample_weight, check_array, check_consistent_length
+
+from skmulti._warnings import warn
 
 
 def check_table(y_true: Any, y_pred: Any, sample_weight: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -70,6 +71,6 @@ def average_columns(raw: np.ndarray, multioutput: Any, undefined: str) -> float 
         )
     counted = (weights > 0) & ~np.isnan(raw)
     if not counted.any():
-        warnings.warn(undefined, UndefinedMetricWarning, stacklevel=3)
+        warn(undefined, UndefinedMetricWarning)
         return float("nan")
     return float(np.average(raw[counted], weights=weights[counted]))

@@ -1,0 +1,1 @@
+"""A fuzzer of the estimators: ``python -m tests.fuzz --cases 5000 --seed 0``."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import cycle, zip_longest
-from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,7 @@ from skmulti.losses import SquaredError
 from skmulti.modules import Members
 from skmulti.outputs import MemberOutputs, Outputs
 from skmulti.training import Rows, TrainingDivergedError
+from skmulti.training.ensemble_log import EnsembleLog, joint_row
 from skmulti.training.folds import Fold
 from skmulti.training.interrupt import ctrl_c
 from skmulti.training.together import Member, train_together
@@ -189,7 +189,7 @@ class EnsembleNet(BuildingNet):
         parts, interrupt = self._parts(rows, holdout), None
         try:
             with ctrl_c():
-                train_together(parts)
+                train_together(parts, in_step=True)
         except KeyboardInterrupt as error:
             interrupt = error
         self._join(parts, interrupt)
@@ -198,15 +198,19 @@ class EnsembleNet(BuildingNet):
         """Return the nets that are to be trained: of an ensemble, its members."""
         for member in self._members:
             member.target_scaler_ = self.target_scaler_
-        self._n_epochs_before = [len(member.history_) for member in self._members]
-        return [Member(member, rows, holdout) for member in self._members]
+        parts = [Member(member, rows, holdout) for member in self._members]
+        print_log = dict(self.callbacks_).get("print_log")
+        if print_log is not None and (self.verbose or getattr(print_log, "sink", print) is not print):
+            log = EnsembleLog(self, print_log, parts)
+            for part in parts:
+                part.log = log
+        return parts
 
     def _join(self, parts: Sequence[Member], interrupt: KeyboardInterrupt | None = None) -> None:
         """Record how the training of the members went, and raise what it raised."""
         failed = [(k, part.error) for k, part in enumerate(parts) if part.error is not None]
         k, error = failed[0] if failed else (0, interrupt)
-        starts = self.__dict__.pop("_n_epochs_before")
-        new_rows = [list(part.net.history_)[start:] for part, start in zip(parts, starts, strict=True)]
+        new_rows = [part.new_epochs() for part in parts]
         if all(new_rows) or error is None or isinstance(error, TrainingDivergedError):
             self._record_epochs(new_rows)
             if error is None:
@@ -244,19 +248,13 @@ class EnsembleNet(BuildingNet):
         blend.learn(self._encoded(rows.X), y, held_out, raw, weight)
 
     def _record_epochs(self, of_members: Sequence[Sequence[dict[str, Any]]]) -> None:
-        """Record the mean of each number over the members that still trained, and print it where wanted."""
-        log = dict(self.callbacks_).get("print_log")
-        if log is not None:
-            log.on_train_begin(self)
+        """Record the mean of each number over the members that still trained, and the time of all of them."""
         for of_epoch in zip_longest(*of_members):
             rows = [row for row in of_epoch if row is not None]
             self.history_.new_epoch()
             self.history_.record("epoch", len(self.history_))
-            for name, value in rows[0].items():
-                if name != "epoch" and isinstance(value, Real) and not isinstance(value, (bool, np.bool_)):
-                    self.history_.record(name, float(np.mean([row[name] for row in rows if name in row])))
-            if log is not None:
-                log.on_epoch_end(self)
+            for name, value in joint_row(rows).items():
+                self.history_.record(name, value)
         self.n_iter_ = len(self.history_)
 
     @contextmanager

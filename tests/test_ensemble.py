@@ -295,7 +295,7 @@ def test_the_history_has_the_means_over_members_that_still_trained():
     assert len(set(lengths)) > 1
     assert net.n_iter_ == len(net.history_) == max(lengths)
     assert net.history_[:, "epoch"] == list(range(1, max(lengths) + 1))
-    for name in ("train_loss", "valid_loss", "train_loss__angle", "dur"):
+    for name in ("train_loss", "valid_loss", "train_loss__angle"):
         for i in range(max(lengths)):
             values = [m.history_[i, name] for m in net.members_ if len(m.history_) > i]
             assert net.history_[i, name] == pytest.approx(np.mean(values))

@@ -247,7 +247,7 @@ def test_the_log_has_one_column_per_term(capsys):
 def test_the_log_shows_validation_losses_where_there_are_some(capsys):
     net = make_net(verbose=1, train_split=SPLIT, max_epochs=1).fit(X, Y)
     header, _, row = re.sub(r"\x1b\[\d+m", "", capsys.readouterr().out).rstrip().splitlines()
-    assert header.split() == ["epoch", "angle", "area", "distance", "train_loss", "valid_loss", "dur"]
+    assert header.split() == ["epoch", "angle", "distance", "area", "train_loss", "valid_loss", "dur"]
     shown = dict(zip(header.split(), row.split(), strict=True))
     assert float(shown["distance"]) == pytest.approx(net.history[-1, "valid_loss__distance"], abs=1e-4)
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterable
 from typing import Any
 
 from skorch.callbacks import PassthroughScoring, PrintLog
 from skorch.history import History
+
+from skmulti.training.ensemble_log import MEMBERS
 
 PREFIXES = ("train_loss__", "valid_loss__")
 
@@ -31,22 +35,47 @@ class LossScoring(PassthroughScoring):
 
 
 class TermLog(PrintLog):
-    """Print the history as a table, with one column per term: its validation loss where there is one."""
+    """Print the history as a table, with one column per term: its validation loss where there is one.
+
+    The terms come in their order, which is that of y's columns, and before all that is recorded beside them. The best
+    values are in colour on a terminal, and plain elsewhere.
+    """
+
+    # What `table` shows of the terms.
+    _shown: tuple[str, ...] = ()
 
     def on_train_begin(self, net: Any, **kwargs: Any) -> None:
         """Remember the names of the terms."""
         self.names_ = [term.name for term in net.terms_]
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
-        """Print a line, and make none where nobody sees it."""
-        if net.verbose or self.sink is not print:
+        """Print a line, and make none where nobody sees it; the lines of a member are its ensemble's."""
+        if net._on_member_epoch is not None:
+            net._on_member_epoch()
+        elif net.verbose or self.sink is not print:
             super().on_epoch_end(net, **kwargs)
 
     def table(self, row: Any) -> str:
         """Return the table of one row of the history."""
         kept = {key: value for key, value in row.items() if not key.startswith(PREFIXES)}
+        terms = {}
         for name in self.names_ if len(self.names_) > 1 else ():
             for prefix in PREFIXES:
                 if prefix + name in row:
-                    kept[name] = row[prefix + name]
-        return super().table(kept)
+                    # A column of y may be named as something else that is recorded.
+                    terms[f"loss of {name}" if name in kept else name] = row[prefix + name]
+        self._shown = tuple(terms)
+        return super().table({**kept, **terms})
+
+    def format_row(self, row: Any, key: str, color: str) -> Any:
+        """Return a cell: without escape sequences where nothing would read them."""
+        # A sink of somebody else's may write anywhere.
+        colored = self.sink is print and getattr(sys.stdout, "isatty", bool)()
+        return super().format_row(row if colored else {key: row[key]}, key, color)
+
+    def _sorted_keys(self, keys: Iterable[str]) -> list[str]:
+        # skorch sorts by name, and takes some names for records of its own.
+        others = super()._sorted_keys([key for key in keys if key not in self._shown])
+        first = [key for key in ("epoch", MEMBERS) if key in others]
+        terms = [name for name in self._shown if name not in self.keys_ignored_]
+        return [*first, *terms, *(key for key in others if key not in first)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -32,6 +32,7 @@ _OF_ONE_TRAINING = (
     "_judged",
     "_last_good",
     "_loop",
+    "_on_member_epoch",
     "_way",
 )
 
@@ -55,6 +56,8 @@ class TrainingNet(BatchingNet):
     _way: tuple[str, str, str, str] | None = None
     _exact_losses: Mapping[str, float] = MappingProxyType({})
     _first_broken: Mapping[str, float] = MappingProxyType({})
+    # Of a member that trains: tells its ensemble of an epoch, in place of its own log.
+    _on_member_epoch: Callable[[], None] | None = None
     _judged: Mapping[bool, tuple[Any, Any, str, bool]] = MappingProxyType({})
 
     def on_batch_begin(self, net: Any, batch: Any = None, training: bool = False, **kwargs: Any) -> None:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from functools import partial
 from itertools import chain
 from typing import Any
 
 import sklearn
 
+from skmulti.training.ensemble_log import EnsembleLog
 from skmulti.training.interrupt import was_interrupted
 from skmulti.training.rows import Rows
 from skmulti.training.stack import StackTrainer
 from skmulti.training.stack.entrant import Entrant
-from skmulti.training.stack.plan import cut, in_order, key_of, threads_for, why_alone
+from skmulti.training.stack.plan import cut, fitting, in_order, key_of, threads_for, why_alone
 from skmulti.training.stack.rows import Sources
 from skmulti.training.threads import AdaptiveThreads
 
@@ -42,6 +45,10 @@ class Member:
         Its share of the time.
     why_in_turn : str
         Why it was trained by itself, empty if in a stack.
+    seconds_of_epochs : list of float
+        Its share of the time of each epoch that was in a stack.
+    log : EnsembleLog or None
+        What prints the epochs of the ensemble that it is of, where somebody wants to see them.
     """
 
     net: Any
@@ -50,6 +57,20 @@ class Member:
     error: Exception | None = None
     seconds: float = 0.0
     why_in_turn: str = ""
+    seconds_of_epochs: list[float] = field(default_factory=list)
+    log: EnsembleLog | None = None
+
+    def __post_init__(self) -> None:
+        self._n_epochs_before = len(self.net.history_ or ())
+
+    def new_epochs(self) -> list[dict[str, Any]]:
+        """Return the epochs of this training as the net recorded them, each with its share of the time."""
+        rows = [dict(row) for row in list(self.net.history_)[self._n_epochs_before :]]
+        # Epochs that were not in a stack have all of their time.
+        for row, seconds in zip(rows, self.seconds_of_epochs, strict=False):
+            if "dur" in row:
+                row["dur"] = seconds
+        return rows
 
 
 def train_together(
@@ -57,6 +78,7 @@ def train_together(
     *,
     working_memory: float | None = None,
     progress: Callable[[int], None] | None = None,
+    in_step: bool = False,
 ) -> None:
     """Train all members as each would be trained by itself.
 
@@ -72,6 +94,9 @@ def train_together(
         ``get_config()["working_memory"]``.
     progress : callable, default=None
         Called with the number of members that have finished since the last call.
+    in_step : bool, default=False
+        Whether stacks go through their epochs side by side, as many as have room in the memory of one; else one after
+        the other.
 
     Raises
     ------
@@ -88,6 +113,7 @@ def train_together(
             stacks.setdefault(key_of(entrant), []).append(entrant)
     # An ensemble is one of those whose progress is reported: with the first of its members.
     counted = {id(own[0]) for own in parts}
+    runnable = []
     for entrants in stacks.values():
         for stack in cut(in_order(entrants), memory):
             if len(entrants) == 1:
@@ -95,7 +121,9 @@ def train_together(
             elif len(stack) == 1:
                 stack[0].member.why_in_turn = "'working_memory' has room for one net only"
             else:
-                _train_stack(stack, lambda member: report(id(member) in counted))
+                runnable.append(stack)
+    for together in fitting(runnable, memory) if in_step else [[stack] for stack in runnable]:
+        _train_stacks(together, lambda member: report(id(member) in counted))
     for part in chain.from_iterable(parts):
         if part.why_in_turn:
             _train_in_turn(part)
@@ -130,32 +158,66 @@ def _enter(member: Member) -> Entrant | None:
     return None if member.why_in_turn else entrant
 
 
-def _train_stack(entrants: list[Entrant], report: Callable[[Member], None]) -> None:
-    start, reason, failure = time.perf_counter(), "", None
+def _train_stacks(stacks: Sequence[list[Entrant]], report: Callable[[Member], None]) -> None:
+    """Train stacks side by side, an epoch of each in turn."""
+    with AdaptiveThreads(max(map(threads_for, stacks))) as threads:
+        running = [_epochs_of_stack(stack, threads, report) for stack in stacks]
+        try:
+            while running:
+                heard = [(epochs, next(epochs, None)) for epochs in running]
+                running = [epochs for epochs, members in heard if members is not None]
+                _print_epochs([member for _, members in heard for member in members or ()])
+        finally:
+            for epochs in running:
+                epochs.close()
+
+
+def _epochs_of_stack(
+    entrants: list[Entrant], threads: AdaptiveThreads, report: Callable[[Member], None]
+) -> Generator[list[Member], None, None]:
+    """Train a stack; yield after each epoch the members that were in it."""
+    reason, failure, seconds, start = "", None, 0.0, time.perf_counter()
     try:
         for entrant in entrants:
+            if entrant.member.log is not None:
+                entrant.net._on_member_epoch = _ignore
             entrant.begin()
-        with AdaptiveThreads(threads_for(entrants)) as threads:
-            trainer = StackTrainer(entrants, Sources(), threads, lambda entrant: report(entrant.member))
-            reason = trainer.why_not()
-            if not reason:
-                trainer.run()
+        trainer = StackTrainer(entrants, Sources(), threads, lambda entrant: report(entrant.member))
+        reason = trainer.why_not()
+        if not reason:
+            with closing(trainer.epochs()) as epochs:
+                for begun in epochs:
+                    seconds += time.perf_counter() - start
+                    yield [entrant.member for entrant in begun]
+                    start = time.perf_counter()
     except Exception as error:
         reason, failure = f"its stack failed: {error}", error
+    seconds += time.perf_counter() - start
     for entrant in entrants:
-        entrant.member.seconds = (time.perf_counter() - start) / len(entrants)
+        entrant.member.seconds = seconds / len(entrants)
         if reason and not entrant.has_left:
             if entrant.start_again():
                 entrant.member.why_in_turn = reason
+                entrant.member.seconds_of_epochs.clear()
             else:
                 # It had been trained before, and can't go back to where it was.
                 entrant.member.error = failure
 
 
+def _print_epochs(members: Sequence[Member]) -> None:
+    for log in {id(member.log): member.log for member in members}.values():
+        if log is not None:
+            log.print_epochs([member for member in members if member.log is log])
+
+
 def _train_in_turn(member: Member) -> None:
     start = time.perf_counter()
+    if member.log is not None:
+        member.net._on_member_epoch = partial(_print_epochs, [member])
     try:
         member.net._train(member.rows, member.holdout)
+        # A log of somebody else's does not tell of single epochs.
+        _print_epochs([member])
     except Exception as error:
         member.error = error
     member.seconds = time.perf_counter() - start
@@ -163,5 +225,5 @@ def _train_in_turn(member: Member) -> None:
         raise KeyboardInterrupt
 
 
-def _ignore(n_finished: int) -> None:
+def _ignore(*_: Any) -> None:
     pass

@@ -126,6 +126,28 @@ def cut(entrants: Sequence[Entrant], working_memory: float) -> list[list[Entrant
     return [list(entrants[start:stop]) for start, stop in pairwise(bounds)]
 
 
+def fitting(stacks: Sequence[list[Entrant]], working_memory: float) -> list[list[list[Entrant]]]:
+    """Return the stacks in groups, each of as many as fit into memory side by side, and of one at least.
+
+    Parameters
+    ----------
+    stacks : sequence of lists of Entrant
+        The stacks.
+    working_memory : float
+        The memory of a group, in MiB.
+    """
+    groups: list[list[list[Entrant]]] = []
+    room = 0.0
+    for stack in stacks:
+        n_bytes = len(stack) * bytes_of(stack[0])
+        if n_bytes > room:
+            groups.append([])
+            room = working_memory * _MiB
+        groups[-1].append(stack)
+        room -= n_bytes
+    return groups
+
+
 def bytes_of(entrant: Entrant) -> int:
     """Return about how many bytes one member of a stack takes."""
     module, loader = entrant.net.module_, entrant.loader

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
 import torch
@@ -72,12 +73,17 @@ class StackTrainer:
         # Batch normalisation wants two rows at least.
         return self._network.why_not(rows.gather(torch.zeros(2, dtype=torch.int64))[0])
 
-    def run(self) -> None:
-        """Train until nobody is left."""
+    def epochs(self) -> Generator[list[Entrant], None, None]:
+        """Train until nobody is left; yield after each epoch those who began it.
+
+        Who closes the iterator ends the training as an interruption does.
+        """
         try:
             while self._entrants:
+                begun = list(self._entrants)
                 self._run_epoch()
-        except KeyboardInterrupt:
+                yield begun
+        except (KeyboardInterrupt, GeneratorExit):
             # As in skorch, what was learned so far is kept.
             for entrant in self._entrants:
                 entrant.is_over = True
@@ -119,6 +125,7 @@ class StackTrainer:
         for entrant in self._entrants:
             entrant.begin_epoch()
         self._leave()
+        start = time.perf_counter()
         if not self._entrants:
             return
         watched = [k for k, entrant in enumerate(self._entrants) if entrant.is_watched]
@@ -141,6 +148,9 @@ class StackTrainer:
             entrant.end_epoch(train[k], valid[k])
             if entrant.improved:
                 self._keep_best(k, entrant)
+        seconds = (time.perf_counter() - start) / len(self._entrants)
+        for entrant in self._entrants:
+            entrant.member.seconds_of_epochs.append(seconds)
         self._leave()
 
     @torch.no_grad()

@@ -76,7 +76,7 @@ class EnsembleNet(BuildingNet):
             member._draws_rows, member._fold = self.bootstrap, self._fold_of(k // n_kinds)
             member._begin_as(self, next(embeddings))
             members.append(member)
-        self.members_ = members
+        self.members_, self._work_per_row = members, members[0]._work_per_row
         self._join_modules(self._new_blend())
         return self
 
@@ -214,7 +214,8 @@ class EnsembleNet(BuildingNet):
         if all(new_rows) or error is None or isinstance(error, TrainingDivergedError):
             self._record_epochs(new_rows)
             if error is None:
-                self._learn_blend(parts)
+                with self._reading_threads(parts[0].rows.X):
+                    self._learn_blend(parts)
             if hasattr(parts[0].net, "training_loop_"):
                 self.training_loop_ = parts[0].net.training_loop_
         if isinstance(error, TrainingDivergedError):
@@ -267,10 +268,9 @@ class EnsembleNet(BuildingNet):
 
     # Reading.
 
-    def _outputs(self, X: Any) -> Outputs:
+    def _outputs(self, inputs: Any) -> Outputs:
         if not self._members:
-            return super()._outputs(X)
-        inputs = self._checked_inputs(X)
+            return super()._outputs(inputs)
         embedding = None if self._learned_embedding is None or is_dataset(inputs) else self._learned_embedding
         embedded = inputs if embedding is None else embedding.transform(inputs)
         raws = [member._raw(inputs if member.embedding_ is None else embedded) for member in self._members]

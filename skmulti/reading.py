@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from numbers import Integral
 from typing import Any
 
@@ -80,13 +81,15 @@ class ReadingNet(InputNet):
         """
         wanted = self._asked_columns(columns)
         families = self._families_that_say("std", wanted) if return_std else []
-        outputs = self._outputs(X)
-        y_pred = outputs.predict()
-        if columns is not None:
-            y_pred = y_pred[:, wanted]
-        if not return_std:
-            return self._as_asked(y_pred, columns)
-        return self._as_asked(y_pred, columns), self._as_asked(outputs.std(families)[:, wanted], columns)
+        inputs = self._checked_inputs(X)
+        with self._reading_threads(inputs):
+            outputs = self._outputs(inputs)
+            y_pred = outputs.predict()
+            if columns is not None:
+                y_pred = y_pred[:, wanted]
+            if not return_std:
+                return self._as_asked(y_pred, columns)
+            return self._as_asked(y_pred, columns), self._as_asked(outputs.std(families)[:, wanted], columns)
 
     def predict_quantiles(self, X: Any, levels: Sequence[float] | float, *, columns: Any = None) -> np.ndarray:
         """Predict quantiles of the targets of inputs X; an ensemble's are the means of those of its members.
@@ -117,7 +120,9 @@ class ReadingNet(InputNet):
             raise ValueError(f"'levels' must lie between 0 and 1, both excluded. Got {levels} instead.")
         wanted = self._asked_columns(columns)
         families = self._families_that_say("quantiles", wanted)
-        return self._as_asked(self._outputs(X).quantiles(families, levels)[:, wanted], columns)
+        inputs = self._checked_inputs(X)
+        with self._reading_threads(inputs):
+            return self._as_asked(self._outputs(inputs).quantiles(families, levels)[:, wanted], columns)
 
     def predict_interval(self, X: Any, coverage: float = 0.9, *, columns: Any = None) -> np.ndarray:
         """Predict an interval that holds each target with the probability that its distribution gives.
@@ -179,10 +184,11 @@ class ReadingNet(InputNet):
         wanted = self._asked_columns(columns)
         self._families_that_say("log_likelihood", wanted)
         targets = self._check_targets(y, parameter="y", missing=True)
-        outputs = self._outputs(X)
-        check_consistent_length(outputs, targets.values)
+        inputs = self._checked_inputs(X)
+        check_consistent_length(inputs, targets.values)
         asked = [i for i, term in enumerate(self.terms_) if set(term.columns) & set(wanted)]
-        return -outputs.log_density(targets.values, asked)
+        with self._reading_threads(inputs):
+            return -self._outputs(inputs).log_density(targets.values, asked)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return the mean over the columns of the coefficient of determination R2.
@@ -245,9 +251,23 @@ class ReadingNet(InputNet):
         check_consistent_length(y_pred, targets.values)
         return self._as_asked(differences(self.terms_, targets.values, y_pred))
 
-    def _outputs(self, X: Any) -> Outputs:
-        """Return the raw outputs for inputs X, as what they say in the user's units."""
-        return Outputs(self._raw(self._checked_inputs(X)), self._reader, self.target_scaler_)
+    def _outputs(self, inputs: Any) -> Outputs:
+        """Return the raw outputs for checked inputs, as what they say in the user's units."""
+        return Outputs(self._raw(inputs), self._reader, self.target_scaler_)
+
+    def _reading_threads(self, inputs: Any) -> AbstractContextManager[None]:
+        """Return a context with as many threads as the predictions for checked inputs, or a dataset, are worth."""
+        if self._is_read_by_skorch(inputs):
+            at_once = self._rows_per_batch(self.batch_size, len(inputs), training=False)
+        else:
+            at_once = rows_at_once(inputs)
+        return self._threads(min(len(inputs), at_once))
+
+    def _is_read_by_skorch(self, inputs: Any) -> bool:
+        """Return whether inputs go through skorch's `forward`, batch by batch."""
+        if is_dataset(inputs) or self.iterator_valid is not TensorLoader:
+            return True
+        return bool(overridden(self, ReadingNet, _OF_FORWARD))
 
     def _checked_inputs(self, X: Any) -> Any:
         self._refuse_unfitted()
@@ -260,16 +280,14 @@ class ReadingNet(InputNet):
 
     def _raw(self, inputs: Any) -> Tensor:
         """Return the raw outputs of the network for checked inputs, or a dataset."""
-        if is_dataset(inputs) or self.iterator_valid is not TensorLoader or overridden(self, ReadingNet, _OF_FORWARD):
-            with self._threads(min(len(inputs), self._rows_per_batch(self.batch_size, len(inputs), training=False))):
-                raw: Tensor = self.forward(inputs)
+        if self._is_read_by_skorch(inputs):
+            raw: Tensor = self.forward(inputs)
             # skorch's EpochScoring(on_train=True) hands over what the training step computed, with its gradient.
             return raw.detach()
         if learns(self.module_):
             self._set_training(False)
-        with self._threads(min(len(inputs), rows_at_once(inputs))):
-            module = InMixedPrecision(self.module_, self.device) if self.mixed_precision else self.module_
-            return raw_outputs(module, inputs, self.device)
+        module = InMixedPrecision(self.module_, self.device) if self.mixed_precision else self.module_
+        return raw_outputs(module, inputs, self.device)
 
     def _as_asked(self, values: np.ndarray, columns: Any = None) -> np.ndarray:
         """Return values of shape (n_samples, n_columns, ...) without the second axis where y, or a column, has none."""

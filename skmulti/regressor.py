@@ -13,6 +13,7 @@ from skmulti.ensemble import EnsembleNet
 from skmulti.modules import MLP
 from skmulti.recipes import EFFORTS
 from skmulti.training import TensorLoader, TrainingDivergedError
+from skmulti.training.threads import usable_threads
 
 _AUTO = StrOptions({"auto"})
 
@@ -136,7 +137,8 @@ class MultiOutputNetRegressor(EnsembleNet):
     n_threads : int or "auto", default="auto"
         The number of torch's threads on the CPU while the net trains and predicts; that of the process is put back
         afterwards. "auto" takes one for small work, whose threads would only wait for one another, and up to all
-        that torch has for large work.
+        that torch has for large work. A process that was forked from this one uses one thread, whatever is given:
+        it has no others.
     mixed_precision : {None, "bfloat16"}, default=None
         "bfloat16" lets the network compute in half the digits where they are enough, by torch's autocast: faster on
         GPUs that have it. Parameters and losses keep theirs.
@@ -357,7 +359,7 @@ class MultiOutputNetRegressor(EnsembleNet):
         """
         if self.warm_start and self.initialized_:
             return self.partial_fit(X, y, sample_weight, X_val=X_val, y_val=y_val, sample_weight_val=sample_weight_val)
-        with self._unchanged_on_error(but_for=TrainingDivergedError), self._leaving_recipe():
+        with self._unchanged_on_error(but_for=TrainingDivergedError), self._leaving_recipe(), usable_threads():
             rows, holdout = self._begin(X, y, sample_weight, (X_val, y_val, sample_weight_val))
             self._learns_blend = True
             self._train(rows, holdout)
@@ -402,7 +404,7 @@ class MultiOutputNetRegressor(EnsembleNet):
             If a loss becomes NaN or infinite; the net keeps the parameters of the last good epoch.
         """
         validation = (X_val, y_val, sample_weight_val)
-        with self._unchanged_on_error(but_for=TrainingDivergedError), self._leaving_recipe():
+        with self._unchanged_on_error(but_for=TrainingDivergedError), self._leaving_recipe(), usable_threads():
             # Rows come in parts: one part says too little of all.
             self._learns_blend = False
             if not self.initialized_:

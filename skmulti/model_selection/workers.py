@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from skmulti.model_selection.pipelines import Call, Place, record_fit
+from skmulti.training.threads import usable_threads
 from skmulti.training.together import Member, train_together
 
 NOT_TRAINED = "its fit failed before training"
@@ -70,7 +71,8 @@ def train_list(
             outcomes.append(outcome)
             start = time.perf_counter()
             try:
-                member = _begin(net, call, begun)
+                with usable_threads():
+                    member = _begin(net, call, begun)
             except Exception as error:
                 outcome.error, outcome.why_in_turn = error, NOT_TRAINED
                 if progress is not None:
@@ -78,7 +80,8 @@ def train_list(
             else:
                 members.append((member, outcome))
             outcome.seconds = time.perf_counter() - start
-    train_together([member for member, _ in members], working_memory=working_memory, progress=progress)
+    with usable_threads():
+        train_together([member for member, _ in members], working_memory=working_memory, progress=progress)
     for member, outcome in members:
         outcome.error, outcome.why_in_turn = member.error, member.why_in_turn
         outcome.seconds += member.seconds

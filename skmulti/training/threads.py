@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Generator
 from typing import Any
@@ -13,16 +14,28 @@ from torch import nn
 # Multiplications of one step for which a further thread pays. Below, threads wait for one another longer than they
 # work, and on a machine with other things to do they wait many times as long.
 _WORK_PER_THREAD = 10_000_000
+# The process in which torch's threads can be used, see `available_threads`.
+_IMPORTED_IN = os.getpid()
+
+
+def available_threads() -> int:
+    """Return how many threads torch may use in this process: one in a forked child, else as many as it has now.
+
+    fork copies the memory of a process and not its threads: a child that hands work to OpenMP threads its parent
+    started waits for them forever.
+    """
+    return torch.get_num_threads() if os.getpid() == _IMPORTED_IN else 1
 
 
 def choose_threads(n_threads: Any, work: int) -> int:
     """Return the number of threads for steps of so many multiplications: the given one, or one by their number.
 
-    The choice is never more than torch has now, and depends on sizes alone, so that a run can be repeated.
+    The choice is never more than torch has now, and depends on sizes alone, so that a run can be repeated. In a forked
+    child it is one, whatever was given.
     """
-    if n_threads != "auto":
+    if n_threads != "auto" and os.getpid() == _IMPORTED_IN:
         return int(n_threads)
-    return max(1, min(torch.get_num_threads(), work // _WORK_PER_THREAD))
+    return max(1, min(available_threads(), work // _WORK_PER_THREAD))
 
 
 def multiplications(module: nn.Module, input_shape: tuple[int, ...]) -> int:
@@ -53,6 +66,11 @@ class limited_threads:  # noqa: N801
     def __exit__(self, *error: object) -> None:
         if self._n_threads != self._before:
             torch.set_num_threads(self._before)
+
+
+def usable_threads() -> limited_threads:
+    """Return a context in which torch uses no threads that this process lacks, see `available_threads`."""
+    return limited_threads(available_threads())
 
 
 class AdaptiveThreads(limited_threads):

@@ -1,8 +1,13 @@
 """Threads are as many as the work is worth, inside the work only."""
 
+import copy
+import multiprocessing
+import time
+
 import numpy as np
 import pytest
 import torch
+from sklearn.base import clone
 from skorch.callbacks import Callback
 from torch import nn
 
@@ -101,3 +106,66 @@ def test_steps_go_to_one_thread_where_two_wait_for_one_another(monkeypatch):
     found = timed_steps(monkeypatch, {1: 2.0, 2: 50.0})
     assert found.count(2) < 30
     assert found[-1] == 1
+
+
+def read_in_a_child(net, X, read, seconds=60):
+    """Return what a forked child computes, or fail after so many seconds."""
+    context = multiprocessing.get_context("fork")
+    answers = context.SimpleQueue()
+    child = context.Process(target=lambda: answers.put(read(net, X)))
+    child.start()
+    deadline = time.monotonic() + seconds
+    while answers.empty() and child.is_alive() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    answered = not answers.empty()
+    answer = answers.get() if answered else None
+    child.join(5 if answered else 0)
+    child.kill()
+    assert answered, f"the child did not answer in {seconds} seconds"
+    return answer
+
+
+READS = {
+    "predict": lambda net, X: net.predict(X),
+    "predict of few rows": lambda net, X: net.predict(X[:300]),
+    "return_std": lambda net, X: net.predict(X[:300], return_std=True)[1],
+    "quantiles": lambda net, X: net.predict_quantiles(X, [0.1, 0.9], columns=[1]),
+    "partial_fit": lambda net, X: net.partial_fit(X[:300], X[:300, 2:4]).predict(X[:300]),
+    "fit": lambda net, X: clone(net).fit(X[:300], X[:300, 2:4]).predict(X[:300]),
+}
+
+
+@pytest.fixture(scope="module")
+def large_default():
+    """A default fit with several threads, and rows whose products are worth several."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    X = np.random.default_rng(0).normal(size=(3000, 10))
+    # What the parent computes with two threads: the child inherits a pool of which only the memory is left.
+    torch.ones(1000, 1000) @ torch.ones(1000, 1000)
+    net = MultiOutputMLPRegressor(loss=["squared_error", "gaussian_nll"], max_epochs=1, random_state=0)
+    yield net.fit(X[:300], X[:300, :2]), X
+    torch.set_num_threads(before)
+
+
+@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="this system can't fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+@pytest.mark.parametrize("read", READS.values(), ids=READS)
+def test_a_forked_child_of_a_process_with_threads_computes_the_same(large_default, read):
+    net, X = large_default
+    expected = read(copy.deepcopy(net), X)
+    np.testing.assert_allclose(read_in_a_child(net, X, read), expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("n_threads", ["auto", 3])
+def test_an_ensemble_is_read_with_its_own_number_of_threads(four_threads, monkeypatch, n_threads):
+    seen = set()
+    X = np.random.default_rng(0).normal(size=(60, 3))
+    net = MultiOutputMLPRegressor(max_epochs=1, n_threads=n_threads, random_state=0).fit(X, X)
+    for part in (net.module_.blend, nn.Linear):
+        forward = part.forward
+        monkeypatch.setattr(part, "forward", lambda *args, f=forward: seen.add(torch.get_num_threads()) or f(*args))
+    net.predict(X)
+    net.predict(X, return_std=True)
+    assert seen == {1 if n_threads == "auto" else 3}
+    assert torch.get_num_threads() == 4

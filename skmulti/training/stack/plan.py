@@ -14,6 +14,7 @@ from skmulti.training.hooks import does_more
 from skmulti.training.net import TrainingNet
 from skmulti.training.stack.entrant import Entrant
 from skmulti.training.stack.passes import shape_of
+from skmulti.training.threads import available_threads, choose_threads
 from skmulti.training.way import overridden, uncompiled, why_skorch
 
 _MiB = 2**20
@@ -102,10 +103,10 @@ def in_order(entrants: Sequence[Entrant]) -> list[Entrant]:
 def threads_for(entrants: Sequence[Entrant]) -> int:
     """Return how many threads a stack is worth: batched products share out members, and need few multiplications."""
     net = entrants[0].net
-    if net.n_threads != "auto":
-        return int(net.n_threads)
     work = len(entrants) * entrants[0].loader.batch_size * net._work_per_row
-    return max(1, min(torch.get_num_threads(), len(entrants), work // _WORK_PER_THREAD))
+    if net.n_threads != "auto":
+        return choose_threads(net.n_threads, work)
+    return max(1, min(available_threads(), len(entrants), work // _WORK_PER_THREAD))
 
 
 def cut(entrants: Sequence[Entrant], working_memory: float) -> list[list[Entrant]]:

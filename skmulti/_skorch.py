@@ -17,7 +17,7 @@ import inspect
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from sklearn.base import BaseEstimator, MultiOutputMixin
@@ -25,6 +25,9 @@ from sklearn.utils.validation import check_is_fitted
 from skorch import NeuralNetRegressor
 from skorch.dataset import unpack_data
 from skorch.history import History
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 _ROWS_PER_BLOCK = 4
 
@@ -123,7 +126,7 @@ class ContractNet(MultiOutputMixin, NeuralNetRegressor, _ClassesMetadata):
         params = BaseEstimator.get_params(self, deep=deep)
         return {**self._get_params_callbacks(deep=deep), **params}
 
-    def set_params(self, **params: Any) -> ContractNet:
+    def set_params(self, **params: Any) -> Self:
         """Set parameters of this estimator.
 
         Parameters are stored and take effect at the next ``fit``. As in every skorch net, ``lr``,
@@ -168,7 +171,7 @@ class ContractNet(MultiOutputMixin, NeuralNetRegressor, _ClassesMetadata):
         component = name.split("__", 1)[0]
         return component == "callbacks" or self._is_virtual_param(name) or ("__" in name and component in self._modules)
 
-    def initialize_history(self) -> ContractNet:
+    def initialize_history(self) -> Self:
         """Start an empty history, and leave that of an earlier fit to those who hold it."""
         self.history_ = History()
         return self

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import fnmatch
 import inspect
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -21,6 +21,9 @@ from skmulti.scaling import TargetScaler
 from skmulti.terms import resolve_terms
 from skmulti.training import RandomStreams, Rows
 from skmulti.training.threads import multiplications
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 # What a net knows of the data it was given.
 _OF_DATA = (
@@ -50,7 +53,7 @@ class BuildingNet(CheckingNet):
     _fill: list[float]
     _some_missing: bool
 
-    def initialize(self, X: Any = None, y: Any = None) -> BuildingNet:
+    def initialize(self, X: Any = None, y: Any = None) -> Self:
         """Build the network without training it.
 
         Parameters
@@ -83,7 +86,7 @@ class BuildingNet(CheckingNet):
                 super().initialize()
         return self
 
-    def initialize_module(self) -> BuildingNet:
+    def initialize_module(self) -> Self:
         """Build the network with the sizes of the data."""
         self.module_ = self._built_module()
         self._work_per_row = multiplications(self.module_, self._encoded_shape)
@@ -107,7 +110,7 @@ class BuildingNet(CheckingNet):
             )
         return built
 
-    def initialize_optimizer(self, *args: Any) -> BuildingNet:
+    def initialize_optimizer(self, *args: Any) -> Self:
         """Build the optimizer, and refuse groups of parameters that match nothing or set nothing."""
         groups = getattr(self, "optimizer__param_groups", [])
         if not isinstance(groups, (list, tuple)) or not all(
@@ -134,7 +137,7 @@ class BuildingNet(CheckingNet):
                 )
         return self
 
-    def initialize_criterion(self) -> BuildingNet:
+    def initialize_criterion(self) -> Self:
         """Build the total loss from the table of terms."""
         if self.get_params_for("criterion"):
             raise ValueError("The criterion has no parameters of its own. Give 'loss' and 'loss_weights' instead.")

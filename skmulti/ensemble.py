@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import cycle, zip_longest
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -23,6 +23,9 @@ from skmulti.training.ensemble_log import EnsembleLog, joint_row
 from skmulti.training.folds import Fold
 from skmulti.training.interrupt import ctrl_c
 from skmulti.training.together import Member, train_together
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 # The parameters in which a member differs from its ensemble.
 _OF_ENSEMBLE = ("n_members", "bootstrap", "linear_path", "random_state", "verbose")
@@ -60,7 +63,7 @@ class EnsembleNet(BuildingNet):
 
     # Building.
 
-    def initialize_module(self) -> EnsembleNet:
+    def initialize_module(self) -> Self:
         """Build the network, or each member's."""
         if self.n_members == 1:
             self.__dict__.pop("members_", None)
@@ -80,7 +83,7 @@ class EnsembleNet(BuildingNet):
         self._join_modules(self._new_blend())
         return self
 
-    def initialize_optimizer(self, *args: Any) -> EnsembleNet:
+    def initialize_optimizer(self, *args: Any) -> Self:
         """Build the optimizer; of an ensemble, each member has its own."""
         if not self._members:
             super().initialize_optimizer(*args)
@@ -138,7 +141,7 @@ class EnsembleNet(BuildingNet):
         # The optimizers are the members'.
         return super()._is_live_param(name) and not (self._members and self._is_virtual_param(name))
 
-    def set_params(self, **params: Any) -> EnsembleNet:
+    def set_params(self, **params: Any) -> Self:
         """Set parameters of this estimator.
 
         Parameters are stored and take effect at the next ``fit``. As in every skorch net, ``lr``,

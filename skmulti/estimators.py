@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from math import prod
-from typing import Any
+from typing import Any, Literal
+
+from torch.nn import Module
 
 from skmulti.columns import Columns, resolve_groups
 from skmulti.modules import CNN, MLP, MultiHead
@@ -248,14 +251,14 @@ class MultiOutputMLPRegressor(MultiOutputNetRegressor):
 
     def __init__(
         self,
-        hidden_layer_sizes: Any = "auto",
+        hidden_layer_sizes: Sequence[int] | Literal["auto"] = "auto",
         *,
-        activation: Any = "auto",
+        activation: str | type[Module] = "auto",
         dropout: float = 0.0,
-        normalization: Any = None,
-        scaling_layer: Any = "auto",
-        initialization: Any = "auto",
-        effort: Any = "default",
+        normalization: Literal["batch", "layer"] | None = None,
+        scaling_layer: bool | Literal["auto"] = "auto",
+        initialization: Literal["auto", "torch", "he"] = "auto",
+        effort: Literal["fast", "default", "best"] | None = "default",
         **prefix__params: Any,
     ) -> None:
         super().__init__(effort=effort, **prefix__params)
@@ -511,19 +514,19 @@ class MultiOutputCNNRegressor(MultiOutputNetRegressor):
 
     def __init__(
         self,
-        channels: Any = "auto",
+        channels: Sequence[int] | Literal["auto"] = "auto",
         *,
-        kernel_size: int = 3,
-        pool_size: Any = "auto",
-        pooling: str = "max",
-        hidden_layer_sizes: Any = (128,),
-        activation: Any = "auto",
+        kernel_size: int | Sequence[int] = 3,
+        pool_size: int | Sequence[int] | Literal["auto"] = "auto",
+        pooling: Literal["max", "average"] = "max",
+        hidden_layer_sizes: Sequence[int] = (128,),
+        activation: str | type[Module] = "auto",
         dropout: float = 0.0,
-        normalization: Any = None,
+        normalization: Literal["batch", "layer"] | None = None,
         channels_last: bool = False,
-        image_shape: Any = None,
-        spatial_dims: Any = None,
-        effort: Any = "default",
+        image_shape: Sequence[int] | None = None,
+        spatial_dims: Literal[1, 2, 3] | None = None,
+        effort: Literal["fast", "default", "best"] | None = "default",
         **prefix__params: Any,
     ) -> None:
         super().__init__(effort=effort, **prefix__params)
@@ -805,21 +808,21 @@ class MultiHeadRegressor(MultiOutputNetRegressor):
 
     def __init__(
         self,
-        heads: Any = None,
+        heads: Mapping[str, Sequence[str | int]] | None = None,
         *,
-        trunk: str = "mlp",
-        hidden_layer_sizes: Any = (64,),
-        head_hidden_layer_sizes: Any = (),
-        channels: Any = (16, 32),
-        kernel_size: int = 3,
-        pool_size: Any = "auto",
-        pooling: str = "max",
-        activation: Any = "relu",
+        trunk: Literal["mlp", "cnn"] = "mlp",
+        hidden_layer_sizes: Sequence[int] = (64,),
+        head_hidden_layer_sizes: Sequence[int] | Mapping[str, Sequence[int]] = (),
+        channels: Sequence[int] = (16, 32),
+        kernel_size: int | Sequence[int] = 3,
+        pool_size: int | Sequence[int] | Literal["auto"] = "auto",
+        pooling: Literal["max", "average"] = "max",
+        activation: str | type[Module] = "relu",
         dropout: float = 0.0,
-        normalization: Any = None,
+        normalization: Literal["batch", "layer"] | None = None,
         channels_last: bool = False,
-        image_shape: Any = None,
-        spatial_dims: Any = None,
+        image_shape: Sequence[int] | None = None,
+        spatial_dims: Literal[1, 2, 3] | None = None,
         **prefix__params: Any,
     ) -> None:
         super().__init__(**prefix__params)

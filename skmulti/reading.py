@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from numbers import Integral
-from typing import Any
+from typing import Any, Literal, overload
 
 import numpy as np
 from sklearn.metrics import r2_score
@@ -47,6 +47,17 @@ class ReadingNet(InputNet):
     target_names_: np.ndarray
     _reader: MixedLoss
     _y_ndim: int
+
+    @overload
+    def predict(self, X: Any, return_std: Literal[False] = False, *, columns: Any = None) -> np.ndarray: ...
+
+    @overload
+    def predict(self, X: Any, return_std: Literal[True], *, columns: Any = None) -> tuple[np.ndarray, np.ndarray]: ...
+
+    @overload
+    def predict(
+        self, X: Any, return_std: bool, *, columns: Any = None
+    ) -> np.ndarray | tuple[np.ndarray, np.ndarray]: ...
 
     def predict(self, X: Any, return_std: bool = False, *, columns: Any = None) -> Any:
         """Predict the targets of inputs X.

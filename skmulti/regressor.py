@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable, Mapping, Sequence
 from numbers import Integral, Real
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+import torch
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from skorch.dataset import Dataset
 
@@ -14,6 +17,9 @@ from skmulti.modules import MLP
 from skmulti.recipes import EFFORTS
 from skmulti.training import TensorLoader, TrainingDivergedError
 from skmulti.training.threads import usable_threads
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 _AUTO = StrOptions({"auto"})
 
@@ -271,46 +277,46 @@ class MultiOutputNetRegressor(EnsembleNet):
 
     def __init__(
         self,
-        module: Any = MLP,
+        module: type[torch.nn.Module] | torch.nn.Module = MLP,
         *,
         loss: Any = "squared_error",
         loss_weights: Any = None,
-        column_groups: Any = None,
+        column_groups: Mapping[str, Sequence[str | int]] | None = None,
         scale_targets: bool = True,
-        missing_targets: str = "error",
-        effort: Any = None,
-        missing_inputs: str = "auto",
-        categorical_inputs: str = "auto",
-        scale_inputs: Any = "auto",
-        numeric_embedding: Any = "auto",
-        linear_path: Any = "auto",
-        optimizer: Any = "auto",
-        lr: Any = "auto",
-        lr_schedule: Any = "auto",
-        max_epochs: Any = "auto",
-        batch_size: Any = "auto",
+        missing_targets: Literal["error", "mask"] = "error",
+        effort: Literal["fast", "default", "best"] | None = None,
+        missing_inputs: Literal["auto", "error", "impute"] = "auto",
+        categorical_inputs: Literal["auto", "error", "one_hot"] = "auto",
+        scale_inputs: bool | Literal["auto"] = "auto",
+        numeric_embedding: Literal["auto", "piecewise_linear", "mixed"] | None = "auto",
+        linear_path: bool | Literal["auto"] = "auto",
+        optimizer: Callable[..., torch.optim.Optimizer] | Literal["auto"] = "auto",
+        lr: float | Literal["auto"] = "auto",
+        lr_schedule: Literal["auto", "one_cycle"] | None = "auto",
+        max_epochs: int | Literal["auto"] = "auto",
+        batch_size: int | Literal["auto"] = "auto",
         shuffle: bool = True,
-        early_stopping: Any = "auto",
-        validation_fraction: Any = "auto",
-        n_iter_no_change: Any = "auto",
+        early_stopping: bool | Literal["auto"] = "auto",
+        validation_fraction: float | Literal["auto"] = "auto",
+        n_iter_no_change: int | Literal["auto"] = "auto",
         tol: float = 1e-4,
-        n_members: Any = "auto",
+        n_members: int | Literal["auto"] = "auto",
         bootstrap: bool = False,
         warm_start: bool = False,
-        random_state: Any = None,
+        random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
-        device: Any = "cpu",
-        n_threads: Any = "auto",
-        mixed_precision: Any = None,
-        training_loop: str = "auto",
-        callbacks: Any = None,
-        train_split: Any = None,
-        iterator_train: Any = TensorLoader,
-        iterator_valid: Any = TensorLoader,
-        dataset: Any = Dataset,
+        device: str | torch.device = "cpu",
+        n_threads: int | Literal["auto"] = "auto",
+        mixed_precision: Literal["bfloat16"] | None = None,
+        training_loop: Literal["auto", "skorch"] = "auto",
+        callbacks: list[Any] | Literal["disable"] | None = None,
+        train_split: Callable[..., Any] | None = None,
+        iterator_train: Callable[..., Any] = TensorLoader,
+        iterator_valid: Callable[..., Any] = TensorLoader,
+        dataset: Callable[..., Any] = Dataset,
         compile: bool = False,
-        use_caching: Any = "auto",
-        torch_load_kwargs: Any = None,
+        use_caching: bool | Literal["auto"] = "auto",
+        torch_load_kwargs: dict[str, Any] | None = None,
         **prefix__params: Any,
     ) -> None:
         super().__init__(**prefix__params)
@@ -328,7 +334,7 @@ class MultiOutputNetRegressor(EnsembleNet):
         X_val: Any = None,
         y_val: Any = None,
         sample_weight_val: Any = None,
-    ) -> MultiOutputNetRegressor:
+    ) -> Self:
         """Fit the network to inputs X and targets y.
 
         Parameters
@@ -374,7 +380,7 @@ class MultiOutputNetRegressor(EnsembleNet):
         X_val: Any = None,
         y_val: Any = None,
         sample_weight_val: Any = None,
-    ) -> MultiOutputNetRegressor:
+    ) -> Self:
         """Go on training with inputs X and targets y for `max_epochs` more epochs.
 
         The first call decides the columns, their scaling and the sizes of the network. Losses and weights may

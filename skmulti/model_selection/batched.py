@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable
 from numbers import Real
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.base import is_classifier
@@ -18,6 +18,9 @@ from skmulti.model_selection.fits import Workers
 from skmulti.model_selection.prepared import Prepared
 from skmulti.training.interrupt import ctrl_c
 
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
 WORKING_MEMORY = [Interval(Real, 0, None, closed="neither"), None]
 
 
@@ -27,7 +30,7 @@ class BatchedSearch:
     n_stacked_fits_: int
     in_turn_: dict[str, int]
 
-    def fit(self, X: Any, y: Any = None, **params: Any) -> Any:
+    def fit(self, X: Any, y: Any = None, **params: Any) -> Self:
         """Fit all candidates on all splits, then the best one on all rows.
 
         Parameters

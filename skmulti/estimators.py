@@ -131,7 +131,9 @@ class MultiOutputMLPRegressor(MultiOutputNetRegressor):
         Decides everything random: initial parameters, dropout, the order of the rows, the validation share.
         The global generators of torch and NumPy stay where they are; only None draws a seed from NumPy's.
     verbose : int, default=0
-        Whether to print a line per epoch, with one column per term.
+        Whether to print a line per epoch while the net trains: one column per term, in the order of y's columns, and
+        ``dur``, the seconds that the epoch took. A line of an ensemble is the mean over its members, as in
+        ``history_``; where they are not trained together, the column ``members`` says whose it is.
     device : str or torch.device, default="cpu"
         Where to compute, as in torch.
     n_threads : int or "auto", default="auto"
@@ -175,7 +177,8 @@ class MultiOutputMLPRegressor(MultiOutputNetRegressor):
         The fitted members of an ensemble; only where `n_members` is more than 1.
     history_ : skorch.history.History
         One row per epoch: ``train_loss``, ``valid_loss``, and those of each term as ``train_loss__<term>`` and
-        ``valid_loss__<term>``, not weighted. Of an ensemble, the means over the members that still trained.
+        ``valid_loss__<term>``, not weighted; ``dur``, the seconds of the epoch. Of an ensemble, the means over the
+        members that still trained, and the seconds of all of them.
     terms_ : tuple of skmulti.losses.Term
         The table of terms that `loss` and `loss_weights` came to.
     target_names_ : ndarray of shape (n_outputs_,)
@@ -397,7 +400,9 @@ class MultiOutputCNNRegressor(MultiOutputNetRegressor):
         Decides everything random: initial parameters, dropout, the order of the rows, the validation share.
         The global generators of torch and NumPy stay where they are; only None draws a seed from NumPy's.
     verbose : int, default=0
-        Whether to print a line per epoch, with one column per term.
+        Whether to print a line per epoch while the net trains: one column per term, in the order of y's columns, and
+        ``dur``, the seconds that the epoch took. A line of an ensemble is the mean over its members, as in
+        ``history_``; where they are not trained together, the column ``members`` says whose it is.
     device : str or torch.device, default="cpu"
         Where to compute, as in torch.
     n_threads : int or "auto", default="auto"
@@ -441,7 +446,8 @@ class MultiOutputCNNRegressor(MultiOutputNetRegressor):
         The fitted members of an ensemble; only where `n_members` is more than 1.
     history_ : skorch.history.History
         One row per epoch: ``train_loss``, ``valid_loss``, and those of each term as ``train_loss__<term>`` and
-        ``valid_loss__<term>``, not weighted. Of an ensemble, the means over the members that still trained.
+        ``valid_loss__<term>``, not weighted; ``dur``, the seconds of the epoch. Of an ensemble, the means over the
+        members that still trained, and the seconds of all of them.
     terms_ : tuple of skmulti.losses.Term
         The table of terms that `loss` and `loss_weights` came to.
     target_names_ : ndarray of shape (n_outputs_,)
@@ -690,7 +696,9 @@ class MultiHeadRegressor(MultiOutputNetRegressor):
         Decides everything random: initial parameters, dropout, the order of the rows, the validation share.
         The global generators of torch and NumPy stay where they are; only None draws a seed from NumPy's.
     verbose : int, default=0
-        Whether to print a line per epoch, with one column per term.
+        Whether to print a line per epoch while the net trains: one column per term, in the order of y's columns, and
+        ``dur``, the seconds that the epoch took. A line of an ensemble is the mean over its members, as in
+        ``history_``; where they are not trained together, the column ``members`` says whose it is.
     device : str or torch.device, default="cpu"
         Where to compute, as in torch.
     n_threads : int or "auto", default="auto"
@@ -734,7 +742,8 @@ class MultiHeadRegressor(MultiOutputNetRegressor):
         The fitted members of an ensemble; only where `n_members` is more than 1.
     history_ : skorch.history.History
         One row per epoch: ``train_loss``, ``valid_loss``, and those of each term as ``train_loss__<term>`` and
-        ``valid_loss__<term>``, not weighted. Of an ensemble, the means over the members that still trained.
+        ``valid_loss__<term>``, not weighted; ``dur``, the seconds of the epoch. Of an ensemble, the means over the
+        members that still trained, and the seconds of all of them.
     terms_ : tuple of skmulti.losses.Term
         The table of terms that `loss` and `loss_weights` came to.
     target_names_ : ndarray of shape (n_outputs_,)

@@ -34,6 +34,7 @@ SCALING = {
     "group": "standardised, with one common standard deviation",
     None: "not standardised",
 }
+ROBUST = ", by median and interquartile range"
 SAYS = {"std": "standard deviation", "quantiles": "quantiles", "log_likelihood": "likelihood"}
 
 
@@ -100,7 +101,7 @@ def entry(name, loss):
         "Formula": said["Formula"],
         "Columns": n_columns(loss),
         "Raw outputs": n_raw(loss),
-        "Targets": SCALING[loss.target_scaling],
+        "Targets": SCALING[loss.target_scaling] + ROBUST * loss.robust_scaling,
         "Prediction": said["Prediction"],
         "Says": says or "the prediction only",
         "Use": said["Use"],

@@ -22,6 +22,8 @@ class MyHuber(ColumnLoss):
 
     bend: float = 1.0
 
+    robust_scaling = True
+
     def __post_init__(self):
         if not self.bend > 0:
             raise ValueError(f"'bend' must be positive. Got {self.bend}.")

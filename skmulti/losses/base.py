@@ -30,6 +30,11 @@ class ColumnLoss(ABC):
         Whether the targets are standardised before the loss sees them: each column with its own mean and
         standard deviation, each with its own mean and all with one common standard deviation (a vector keeps
         its directions), or not at all (an angle, a count).
+    robust_scaling : bool, default=False
+        Whether targets are centred by the median and scaled by the interquartile range, divided by 1.349 so that the
+        unit of normally distributed targets is their standard deviation. For a loss on which an outlier has little
+        influence: mean and standard deviation would hand that influence back. Its row losses are computed in double
+        precision, in which the loss of a far outlier does not hide those of other rows.
     takes_any_batch : bool, default=True
         Whether `row_loss` and `predict` accept any number of leading dimensions, so that several terms can be
         computed at once. A loss that needs exactly two dimensions says False.
@@ -50,6 +55,7 @@ class ColumnLoss(ABC):
 
     n_columns: ClassVar[int | None] = 1
     target_scaling: ClassVar[Literal["column", "group"] | None] = "column"
+    robust_scaling: ClassVar[bool] = False
     takes_any_batch: ClassVar[bool] = True
 
     def n_raw(self, n_columns: int) -> int:

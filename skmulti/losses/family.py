@@ -75,12 +75,18 @@ class Family:
         of_difference = isinstance(self.loss, DifferenceLoss) and _newest_is(type(self.loss), "slope_")
         self.is_of_difference = self.is_ours and of_difference
 
-    def row_losses(self, raw: Tensor, y: Tensor, present: Tensor | None = None, *, weighted: bool = False) -> Tensor:
+    def row_losses(
+        self, raw: Tensor, y: Tensor, present: Tensor | None = None, *, weighted: bool = False, exact: bool = False
+    ) -> Tensor:
         """Return the loss of each row and term, shape (n_rows, n_terms).
 
-        `present`, of shape (n_rows, n_columns), says which targets are real; `weighted`, whether rows will be.
+        `present`, of shape (n_rows, n_columns), says which targets are real; `weighted`, whether rows will be; `exact`,
+        whether to compute a robust loss in double precision.
         """
         raw, y = self._raw(raw), self._per_term(self._take_columns(y))
+        if exact and self.loss.robust_scaling:
+            # In single precision the loss of an outlier of 1e7 swallows what others change from epoch to epoch.
+            raw, y = raw.double(), y.double()
         if self.loss.takes_any_batch:
             return self._checked(self.loss.row_loss(raw, y), raw)
         if present is None:

@@ -17,7 +17,7 @@ from skmulti.losses.base import ColumnLoss
 
 # Raw 0 reads as a spread of 1 in standardised targets: softplus(log(e - 1)) = 1.
 _SHIFT = math.log(math.e - 1)
-# No spread below this share of a column's standard deviation: a likelihood has no upper bound otherwise.
+# No spread below this fraction of the unit in which a column is learned: a likelihood has no upper bound otherwise.
 _LEAST_SPREAD = 1e-3
 
 
@@ -134,7 +134,9 @@ class GaussianNLL(LocationScaleLoss):
 class LaplaceNLL(LocationScaleLoss):
     """Negative log likelihood of a Laplace distribution: a median and its noise, with heavy tails [1]_.
 
-    ``log(2 b) + |y - m| / b``, with ``b = softplus(raw) + 0.001`` in standard deviations of the column.
+    ``log(2 b) + |y - m| / b``, with ``b = softplus(raw) + 0.001`` in units of the column's interquartile range divided
+    by 1.349, which is the standard deviation where targets are normally distributed. An outlier moves the median
+    little, but widens the scale ``b`` without bound; `StudentTNLL` bears it better.
 
     Notes
     -----
@@ -156,6 +158,8 @@ class LaplaceNLL(LocationScaleLoss):
     >>> LaplaceNLL().predict(torch.tensor([[3.0, 0.0]]))
     tensor([[3.]])
     """
+
+    robust_scaling = True
 
     def log_likelihood(self, raw: Tensor, y: Tensor) -> Tensor:
         """Return the logarithm of the density."""
@@ -207,6 +211,8 @@ class StudentTNLL(LocationScaleLoss):
     """
 
     df: float = 4.0
+
+    robust_scaling = True
 
     def __post_init__(self) -> None:
         check_interval("df", self.df, 2.1, 1000.0, loss="student_t_nll")

@@ -109,7 +109,7 @@ class MixedLoss(nn.Module):
 
     def term_losses(self, raw: Tensor, y: Tensor, sample_weight: Tensor | None = None) -> Tensor:
         """Return the loss of each term, not multiplied by the term's weight, shape (n_terms,)."""
-        return self.measure(raw, y, sample_weight)[0]
+        return self.measure(raw, y, sample_weight)[0].to(raw.dtype)
 
     def measure(self, raw: Tensor, y: Tensor, sample_weight: Tensor | None = None) -> tuple[Tensor, Tensor | float]:
         """Return the loss of each term, not multiplied by the term's weight, and the weight of the rows it saw.
@@ -122,16 +122,17 @@ class MixedLoss(nn.Module):
         Returns
         -------
         losses : Tensor of shape (n_terms,)
-            The mean over the rows that have the term's targets, 0 where there are none.
+            The mean over the rows that have the term's targets, 0 where there are none; in double precision where a
+            loss is robust.
         seen : Tensor of shape (n_terms,), or float
             The sum of the weights of these rows; their number where all rows weigh 1.
         """
         self._check_shapes(raw, y)
         if self.fill is None and sample_weight is None:
-            return self.row_losses(raw, y).mean(0), float(len(raw))
+            return self.exact_row_losses(raw, y).mean(0), float(len(raw))
         y, weight = self.row_weights(y, sample_weight)
         seen = weight.sum(0).expand(len(self.terms))
-        sums = (self.row_losses(raw, y, weighted=sample_weight is not None) * weight).sum(0)
+        sums = (self.exact_row_losses(raw, y, weighted=sample_weight is not None) * weight).sum(0)
         return torch.where(seen > 0, sums / torch.where(seen > 0, seen, 1), 0), seen
 
     def row_weights(self, y: Tensor, sample_weight: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -222,11 +223,20 @@ class MixedLoss(nn.Module):
         Rows whose targets are missing have a number of no meaning. A loss that answers with one number for all
         rows is refused where rows are to be `weighted`.
         """
+        return self._row_losses(raw, y, weighted=weighted, exact=False)
+
+    def exact_row_losses(self, raw: Tensor, y: Tensor, *, weighted: bool = False) -> Tensor:
+        """Return what `row_losses` does, in double precision where a loss is robust: epochs are measured by them."""
+        return self._row_losses(raw, y, weighted=weighted, exact=True)
+
+    def _row_losses(self, raw: Tensor, y: Tensor, *, weighted: bool, exact: bool) -> Tensor:
         present = None
         if self.fill is not None:
             present = ~y.isnan()
             y = torch.where(present, y, self.fill)
-        return self._collect([family.row_losses(raw, y, present, weighted=weighted) for family in self.families])
+        return self._collect(
+            [family.row_losses(raw, y, present, weighted=weighted, exact=exact) for family in self.families]
+        )
 
     def log_likelihoods(self, raw: Tensor, y: Tensor, terms: Sequence[int]) -> Tensor:
         """Return the log density of each row in the given terms, 0 where a target is missing, (n_rows, n_given)."""

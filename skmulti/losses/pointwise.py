@@ -69,6 +69,8 @@ class AbsoluteError(DifferenceLoss):
     tensor([1., 3.])
     """
 
+    robust_scaling = True
+
     def row_loss(self, raw: Tensor, y: Tensor) -> Tensor:
         """Return the absolute error of each row."""
         return (raw - y).abs().squeeze(-1)
@@ -87,7 +89,8 @@ class Huber(DifferenceLoss):
     Parameters
     ----------
     delta : float, default=1.0
-        Where the square ends, positive; in standard deviations of the column while targets are standardised.
+        Where the square ends, positive. While targets are standardised, in units of the column's interquartile range
+        divided by 1.349, which is the standard deviation where targets are normally distributed.
 
     Raises
     ------
@@ -117,6 +120,8 @@ class Huber(DifferenceLoss):
 
     delta: float = 1.0
 
+    robust_scaling = True
+
     def __post_init__(self) -> None:
         check_positive("delta", self.delta, loss="huber")
 
@@ -139,8 +144,8 @@ class SmoothL1(DifferenceLoss):
     Parameters
     ----------
     beta : float, default=1.0
-        Half width of the rounded tip, positive; in standard deviations of the column while targets are
-        standardised.
+        Half width of the rounded tip, positive. While targets are standardised, in units of the column's
+        interquartile range divided by 1.349, which is the standard deviation where targets are normally distributed.
 
     Raises
     ------
@@ -168,6 +173,8 @@ class SmoothL1(DifferenceLoss):
     """
 
     beta: float = 1.0
+
+    robust_scaling = True
 
     def __post_init__(self) -> None:
         check_positive("beta", self.beta, loss="smooth_l1")
@@ -207,6 +214,8 @@ class LogCosh(DifferenceLoss):
     >>> LogCosh().row_loss(torch.tensor([[1.0], [300.0]]), torch.tensor([[1.0], [0.0]]))
     tensor([  0.0000, 299.3069])
     """
+
+    robust_scaling = True
 
     def row_loss(self, raw: Tensor, y: Tensor) -> Tensor:
         """Return the log-cosh loss of each row."""

@@ -57,6 +57,8 @@ class Quantile(ColumnLoss):
 
     level: float | Sequence[float] = 0.5
 
+    robust_scaling = True
+
     def __post_init__(self) -> None:
         if isinstance(self.level, Sequence) and not isinstance(self.level, str):
             object.__setattr__(self, "level", tuple(self.level))

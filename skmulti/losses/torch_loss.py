@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from skmulti.losses.base import ColumnLoss
 
 # They depend on the difference of their arguments alone, so that standardised targets mean the same.
-_DIFFERENCE_LOSSES = (nn.MSELoss, nn.L1Loss, nn.SmoothL1Loss, nn.HuberLoss)
+_ROBUST_LOSSES = (nn.L1Loss, nn.SmoothL1Loss, nn.HuberLoss)
+_DIFFERENCE_LOSSES = (nn.MSELoss, *_ROBUST_LOSSES)
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,8 @@ class TorchLoss(ColumnLoss):
         The loss. A module with a `reduction` is used with ``reduction="none"``; what it had must have been
         ``"mean"`` (torch's default) or ``"none"``.
     standardize : bool, default=False
-        Whether it takes standardised targets. `make_loss` gives True to torch's losses of a difference
+        Whether it takes standardised targets (``L1Loss``, ``SmoothL1Loss`` and ``HuberLoss`` those of median and
+        interquartile range). `make_loss` gives True to torch's losses of a difference
         (``MSELoss``, ``L1Loss``, ``SmoothL1Loss``, ``HuberLoss``) and False to anything else, whose meaning may
         depend on the targets' unit.
 
@@ -69,6 +71,11 @@ class TorchLoss(ColumnLoss):
     def target_scaling(self) -> Literal["column"] | None:  # type: ignore[override]
         """Return whether the targets are standardised, column by column."""
         return "column" if self.standardize else None
+
+    @property
+    def robust_scaling(self) -> bool:  # type: ignore[override]
+        """Return whether standardised targets are those of median and interquartile range: torch's robust losses'."""
+        return self.standardize and isinstance(self.loss, _ROBUST_LOSSES)
 
     def row_loss(self, raw: Tensor, y: Tensor) -> Tensor:
         """Return the loss of each row: the mean of the callable's values over the columns."""

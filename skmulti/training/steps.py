@@ -51,7 +51,7 @@ class WrittenStep:
             backward(gradient_of(raw, targets), for_input=False)
             step()
             outputs.append(raw)
-        return RowLosses(self._criterion.row_losses(torch.cat(outputs), y), batch_size)
+        return RowLosses(self._criterion.exact_row_losses(torch.cat(outputs), y), batch_size)
 
 
 class AutogradStep:
@@ -90,7 +90,7 @@ class AutogradStep:
             flat.follow()
             outputs.append(values)
         with torch.no_grad():
-            return RowLosses(self._criterion.row_losses(torch.cat(outputs), y), batch_size)
+            return RowLosses(self._criterion.exact_row_losses(torch.cat(outputs), y), batch_size)
 
     def _run_by_loss(self, X: Tensor, y: Tensor, weight: Tensor | None, batch_size: int) -> BatchLosses:
         measured: list[tuple[Tensor, Tensor | float]] = []

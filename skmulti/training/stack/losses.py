@@ -79,10 +79,11 @@ class StackedLosses:
         weighted = self._row_weights(batch)
         if weighted is None:
             _, real, n_rows = self._share(batch.sizes, raw)
+            values = self._of_rows("exact_row_losses", raw, batch.y)
             # As a product, since torch sums over an axis in the middle many times as slowly.
-            return torch.bmm(real, self._of_rows("row_losses", raw, batch.y)).squeeze(1), n_rows
+            return torch.bmm(real.to(values.dtype), values).squeeze(1), n_rows
         weight, y = weighted
-        return (self._of_rows("row_losses", raw, y) * weight).sum(1), weight.sum(1)
+        return (self._of_rows("exact_row_losses", raw, y) * weight).sum(1), weight.sum(1)
 
     def can_wait(self, batch: StackedBatch) -> bool:
         """Return whether a batch may be measured with others of its kind, by `sums_of_batches`."""
@@ -91,7 +92,7 @@ class StackedLosses:
 
     def sums_of_batches(self, raw: Tensor, y: Tensor, size: int) -> Tensor:
         """Return the sums of each term's losses over each batch of `size` rows, (n_batches, n_members, n_terms)."""
-        values = self._of_rows("row_losses", raw, y)
+        values = self._of_rows("exact_row_losses", raw, y)
         parts = values.reshape(-1, size, self.n_terms)
         sums = torch.bmm(values.new_ones(1, 1, size).expand(len(parts), 1, size), parts)
         return sums.view(len(raw), -1, self.n_terms).transpose(0, 1)

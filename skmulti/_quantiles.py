@@ -1,0 +1,57 @@
+"""Quantiles of weighted values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+# Cumulative weights that differ from a wanted level by this fraction of the total are equal to it but for rounding.
+_ROUNDING = 1e-12
+
+
+def weighted_quantiles(
+    values: np.ndarray, levels: Sequence[float], sample_weight: np.ndarray | None = None
+) -> np.ndarray:
+    """Return quantiles by the averaged inverse of the distribution function [1]_.
+
+    A weight of 2 is the same as the value twice, and a weight of 0 as no value. `numpy.quantile` takes weights from
+    NumPy 2 on only.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_values,)
+        The values, none NaN.
+    levels : sequence of float
+        The levels, from 0 to 1.
+    sample_weight : ndarray of shape (n_values,), default=None
+        The weight of each value, 0 or more and not all 0. None weighs all alike.
+
+    Returns
+    -------
+    quantiles : ndarray of shape (n_levels,)
+        The quantiles.
+
+    References
+    ----------
+    .. [1] R. J. Hyndman and Y. Fan, "Sample quantiles in statistical packages", The American Statistician 50 (1996),
+       361-365, definition 2.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmulti._quantiles import weighted_quantiles
+    >>> weighted_quantiles(np.array([1.0, 2.0, 9.0]), [0.5], np.array([1.0, 1.0, 2.0]))
+    array([5.5])
+    """
+    if sample_weight is None:
+        return np.asarray(np.quantile(values, levels, method="averaged_inverted_cdf"))
+    counts = sample_weight > 0
+    values, weight = values[counts], sample_weight[counts]
+    order = np.argsort(values, kind="stable")
+    values, below = values[order], np.cumsum(weight[order])
+    wanted = np.asarray(levels) * below[-1]
+    slack, last = _ROUNDING * below[-1], len(values) - 1
+    first = np.minimum(np.searchsorted(below, wanted - slack), last)
+    second = np.minimum(np.searchsorted(below, wanted + slack, side="right"), last)
+    return np.asarray((values[first] + values[second]) / 2)

@@ -22,6 +22,7 @@ from skmulti.training import Rows, TrainingDivergedError
 from skmulti.training.ensemble_log import EnsembleLog, joint_row
 from skmulti.training.folds import Fold
 from skmulti.training.interrupt import ctrl_c
+from skmulti.training.member_callbacks import is_of_callbacks, member_copies, number_files
 from skmulti.training.together import Member, train_together
 
 if TYPE_CHECKING:
@@ -52,6 +53,8 @@ class EnsembleNet(BuildingNet):
 
     # What members may bend their inputs with.
     _learned_embedding: PiecewiseLinear | None = None
+    # As a member, its number and that of all members.
+    _number: tuple[int, int] | None = None
     # Whether the shares of members and linear model are learned when training ends: from all rows, or not at all.
     _learns_blend = True
 
@@ -73,15 +76,34 @@ class EnsembleNet(BuildingNet):
         members, embeddings = [], cycle([None, learned] if self.numeric_embedding == "mixed" else [learned])
         n_kinds = 2 if self.numeric_embedding == "mixed" else 1
         for k, seed in enumerate(self._streams.seeds_of_members(self.n_members)):
-            member = clone(self).set_params(
-                n_members=1, bootstrap=False, linear_path=False, random_state=seed, verbose=0
-            )
+            member = self._new_member(n_members=1, bootstrap=False, linear_path=False, random_state=seed, verbose=0)
+            member._number = (k + 1, self.n_members)
             member._draws_rows, member._fold = self.bootstrap, self._fold_of(k // n_kinds)
             member._begin_as(self, next(embeddings))
             members.append(member)
         self.members_, self._work_per_row = members, members[0]._work_per_row
         self._join_modules(self._new_blend())
         return self
+
+    def _new_member(self, **params: Any) -> EnsembleNet:
+        """Return a net with the parameters of this one, but for some, and with callbacks of its own."""
+        of_callbacks = {n: value for n, value in self.get_params(deep=False).items() if is_of_callbacks(n)}
+        bare: EnsembleNet = object.__new__(type(self))
+        bare.__dict__.update({name: value for name, value in vars(self).items() if name not in of_callbacks})
+        bare.callbacks = None
+        member: EnsembleNet = clone(bare)
+        member.__dict__.update(member_copies(of_callbacks))
+        return member.set_params(**params)
+
+    def initialize_callbacks(self) -> Self:
+        """Prepare the callbacks; those of a member write files that bear its number."""
+        super().initialize_callbacks()
+        self._number_files()
+        return self
+
+    def _number_files(self) -> None:
+        if self._number is not None:
+            number_files(self.callbacks_, *self._number)
 
     def initialize_optimizer(self, *args: Any) -> Self:
         """Build the optimizer; of an ensemble, each member has its own."""
@@ -161,9 +183,12 @@ class EnsembleNet(BuildingNet):
         members = self._members
         with self._unchanged_on_error():
             super().set_params(**params)
-            for member in members if members is self._members else ():
+            # Members of an ensemble that is to be another one stay as they are.
+            same = members is self._members and self.n_members in ("auto", len(members))
+            for member in members if same else ():
                 live = {n: value for n, value in self._as_chosen(params).items() if member._is_live_param(n)}
-                member.set_params(**{name: clone(value, safe=False) for name, value in live.items()})
+                member.set_params(**member_copies(live))
+                member._number_files()
         return self
 
     def _change_terms(self, rows: Rows, holdout: Rows | None) -> None:
@@ -174,7 +199,7 @@ class EnsembleNet(BuildingNet):
             )
         super()._change_terms(rows, holdout)
         for member in self._members:
-            given = clone(self).get_params(deep=False)
+            given = self._new_member().get_params(deep=False)
             # What is live has reached it, and its callbacks have learned since.
             member.__dict__.update(
                 {n: v for n, v in given.items() if n not in _OF_ENSEMBLE and not member._is_live_param(n)}

@@ -153,7 +153,10 @@ class MultiOutputNetRegressor(EnsembleNet):
         to know of batches; the numbers are the same, and ``history_`` has no record per batch then. "skorch" always
         takes skorch's own loop. `training_loop_` says which ran, and why.
     callbacks : list of skorch callbacks, default=None
-        Learning-rate schedules, checkpoints, scores per epoch and so on; see `skorch.callbacks`.
+        Learning-rate schedules, checkpoints, scores per epoch and so on; see `skorch.callbacks`. Each member of an
+        ensemble has a copy of its own, made by scikit-learn's ``clone`` or else by ``copy.deepcopy``; a callback that
+        neither can copy, or that holds a trial of Optuna, needs ``n_members=1``. Checkpoints of members write files
+        with the member's number before the extension, such as ``params_member_01.pt``.
     train_split : callable, default=None
         How to choose validation rows, as in skorch (`skorch.dataset.ValidSplit`). None sets none aside unless
         `early_stopping` is on.

@@ -45,8 +45,8 @@ class Member:
         Its share of the time.
     why_in_turn : str
         Why it was trained by itself, empty if in a stack.
-    seconds_of_epochs : list of float
-        Its share of the time of each epoch that was in a stack.
+    seconds_of_epochs : dict of int to float
+        Its share of the time of each epoch that was in a stack, by the place in the history.
     log : EnsembleLog or None
         What prints the epochs of the ensemble that it is of, where somebody wants to see them.
     """
@@ -57,7 +57,7 @@ class Member:
     error: Exception | None = None
     seconds: float = 0.0
     why_in_turn: str = ""
-    seconds_of_epochs: list[float] = field(default_factory=list)
+    seconds_of_epochs: dict[int, float] = field(default_factory=dict)
     log: EnsembleLog | None = None
 
     def __post_init__(self) -> None:
@@ -65,12 +65,13 @@ class Member:
 
     def new_epochs(self) -> list[dict[str, Any]]:
         """Return the epochs of this training as the net recorded them, each with its share of the time."""
-        rows = [dict(row) for row in list(self.net.history_)[self._n_epochs_before :]]
+        rows = [dict(row) for row in self.net.history_]
         # Epochs that were not in a stack have all of their time.
-        for row, seconds in zip(rows, self.seconds_of_epochs, strict=False):
-            if "dur" in row:
-                row["dur"] = seconds
-        return rows
+        for place, seconds in self.seconds_of_epochs.items():
+            # Who loads the best epoch at the end loads a shorter history.
+            if place < len(rows) and "dur" in rows[place]:
+                rows[place]["dur"] = seconds
+        return rows[self._n_epochs_before :]
 
 
 def train_together(

@@ -150,7 +150,7 @@ class StackTrainer:
                 self._keep_best(k, entrant)
         seconds = (time.perf_counter() - start) / len(self._entrants)
         for entrant in self._entrants:
-            entrant.member.seconds_of_epochs.append(seconds)
+            entrant.member.seconds_of_epochs[len(entrant.net.history_) - 1] = seconds
         self._leave()
 
     @torch.no_grad()

@@ -12,6 +12,8 @@ import torch
 from scipy import sparse
 from sklearn.utils.validation import check_array, validate_data
 
+from skmulti._masked import without_mask
+
 _LARGEST = np.finfo(np.float32).max
 # What to do about missing values in a table.
 IMPUTE = "Use missing_inputs='impute', or a SimpleImputer."
@@ -199,6 +201,7 @@ def _is_as_in_fit(estimator: Any, X: Any) -> bool:
 
 def to_numbers(values: Any, parameter: str) -> Any:
     """Return the values with nothing in them but numbers, or say what is none."""
+    values = without_mask(values)
     if isinstance(values, torch.Tensor):
         values = values.detach().cpu().numpy()
     if isinstance(values, (list, tuple)):

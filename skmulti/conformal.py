@@ -15,6 +15,8 @@ from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _num_samples, check_is_fitted, indexable
 
+from skmulti._masked import without_mask
+
 
 class SplitConformalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
     """Wrap a regressor with intervals that cover each column with at least the wanted probability [1]_.
@@ -204,7 +206,7 @@ def _residuals(estimator: Any, X: Any, y: Any) -> np.ndarray:
     if hasattr(last, "residuals"):
         inputs = estimator[:-1].transform(X) if isinstance(estimator, Pipeline) and len(estimator) > 1 else X
         return np.asarray(last.residuals(inputs, y))
-    y = np.asarray(y, dtype=float)
+    y = np.asarray(without_mask(y), dtype=float)
     return y - np.asarray(estimator.predict(X)).reshape(y.shape)
 
 

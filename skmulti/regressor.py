@@ -55,9 +55,9 @@ class MultiOutputNetRegressor(EnsembleNet):
         Whether columns are standardised for training where their losses allow it. Predictions are in the user's
         units either way. Without it, a column in thousands drowns one in hundredths.
     missing_targets : {"error", "mask"}, default="error"
-        What NaN in y means: an error that names the columns, or a target that is left out of its column's loss (and
-        of its group's). Each term is the mean over the rows that it saw, so that a column with few targets weighs
-        as much as its loss weight says; rows without any target are dropped.
+        What NaN in y, or a masked value of a masked array, means: an error that names the columns, or a target that
+        is left out of its column's loss (and of its group's). Each term is the mean over the rows that it saw, so that
+        a column with few targets weighs as much as its loss weight says; rows without any target are dropped.
     effort : {"fast", "default", "best", None}, default=None
         Compute budget. Sets every parameter left at "auto"; explicit values take precedence. The resolved values are in
         `recipe_`. None trains one plain network: Adam, a constant learning rate of 1e-3, 100 epochs, inputs as they
@@ -68,9 +68,9 @@ class MultiOutputNetRegressor(EnsembleNet):
         None, and their layers are the same with every effort; `MultiOutputMLPRegressor` and `MultiOutputCNNRegressor`
         default to "default".
     missing_inputs : {"auto", "error", "impute"}, default="auto"
-        What NaN in a table X means: an error that names the columns; or the column's median, with an input beside it
-        that says where values were missing. "auto" is "impute" in a `MultiOutputMLPRegressor` with an effort, else
-        "error".
+        What NaN, or a masked value, in a table X means: an error that names the columns; or the column's median, with
+        an input beside it that says where values were missing. "auto" is "impute" in a
+        `MultiOutputMLPRegressor` with an effort, else "error".
     categorical_inputs : {"auto", "error", "one_hot"}, default="auto"
         What a data frame's columns of categories or strings mean: an error, or one input for each category; a missing
         category is one of its own, one that was not seen in `fit` is none, and of more than fifty the rare ones are

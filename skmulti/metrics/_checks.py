@@ -8,19 +8,21 @@ import numpy as np
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.utils.validation import _check_sample_weight, check_array, check_consistent_length
 
+from skmulti._masked import without_mask
 from skmulti._warnings import warn
 
 
 def check_table(y_true: Any, y_pred: Any, sample_weight: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return targets, predictions and weights of shape (n_samples, n_columns), float64.
 
-    A missing target is NaN and weighs 0.
+    A missing target, NaN or masked, weighs 0.
 
     Raises
     ------
     ValueError
         If the shapes disagree, a value is infinite, a prediction is NaN or a weight negative.
     """
+    y_true, y_pred, sample_weight = map(without_mask, (y_true, y_pred, sample_weight))
     check_consistent_length(y_true, y_pred, sample_weight)
     true, pred = (
         check_array(y, dtype=np.float64, ensure_2d=False, ensure_all_finite=finite, input_name=name)

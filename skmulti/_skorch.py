@@ -61,6 +61,8 @@ class ContractNet(MultiOutputMixin, NeuralNetRegressor, _ClassesMetadata):
     _modules = ["module"]
     _criteria = ["criterion"]
     _optimizers = ["optimizer"]
+    # Torch modules that skorch must not take for components of its own, with parameters and a prefix.
+    _not_components: tuple[str, ...] = ("embedding_",)
 
     # Prefixes of parameters that belong to the estimator, not to one of skorch's components.
     _own_prefixes: tuple[str, ...] = ()
@@ -83,7 +85,7 @@ class ContractNet(MultiOutputMixin, NeuralNetRegressor, _ClassesMetadata):
             init.__signature__ = _with_inherited_parameters(cls)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name.endswith("_"):
+        if name.endswith("_") and name not in self._not_components:
             super().__setattr__(name, value)
         else:
             object.__setattr__(self, name, value)

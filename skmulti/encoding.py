@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor, nn
+
+from skmulti.training.loader import as_tensor
+from skmulti.training.threads import limited_threads
 
 # A column that varies less than this share of its largest value is constant but for rounding.
 _CONSTANT = 1e-12
@@ -139,16 +144,25 @@ class InputEncoder:
             return np.ascontiguousarray(values, dtype=self.dtype).view(EncodedInputs)
 
 
-@dataclass(frozen=True)
-class PiecewiseLinear:
-    """Each column beside its parts between quantiles: how far each part is filled up [1]_.
+class PiecewiseLinear(nn.Module):
+    """Piecewise-linear encoding of numerical columns [1]_: each column, and behind all columns their bins.
+
+    A bin is 0 below its lower edge, 1 above its upper edge and linear in between; bins are standardised to a standard
+    deviation of one half. The encoding is differentiable, and what it learned is in buffers.
+
+    Parameters
+    ----------
+    edges : sequence of ndarray
+        The increasing edges of the bins of each column; a column with fewer than two bins has none.
+    center, scale : ndarray of shape (n_bins,)
+        What is subtracted from each bin of all columns, and what divides it then.
 
     Attributes
     ----------
-    edges : list of ndarray
-        The ends of the parts of each column; a column with fewer than two parts has none.
-    center, scale : ndarray of shape (n_encoded,)
-        What standardises the filled parts.
+    columns : Tensor of shape (n_bins,)
+        The column of each bin.
+    low, width, center, scale : Tensor of shape (n_bins,), float64
+        The lower edge of each bin and its width, and what standardises it.
 
     References
     ----------
@@ -164,34 +178,96 @@ class PiecewiseLinear:
     (9, 9)
     """
 
-    edges: list[np.ndarray]
-    center: np.ndarray
-    scale: np.ndarray
+    columns: Tensor
+    low: Tensor
+    width: Tensor
+    center: Tensor
+    scale: Tensor
+
+    def __init__(self, edges: Sequence[np.ndarray], center: np.ndarray, scale: np.ndarray) -> None:
+        super().__init__()
+        self.n_columns = len(edges)
+        has_bins = [own for own in edges if len(own)]
+        of_bins = {
+            "columns": np.repeat(np.arange(len(edges)), [max(0, len(own) - 1) for own in edges]),
+            "low": np.concatenate([own[:-1] for own in has_bins] or [np.empty(0)]),
+            "width": np.concatenate([np.diff(own) for own in has_bins] or [np.empty(0)]),
+            "center": center,
+            "scale": scale,
+        }
+        for name, values in of_bins.items():
+            self.register_buffer(name, torch.tensor(values))
 
     @property
     def n_encoded(self) -> int:
-        """Return the number of columns and parts."""
-        return len(self.edges) + len(self.center)
+        """Return the number of columns and bins."""
+        return self.n_columns + len(self.low)
+
+    @property
+    def edges(self) -> list[np.ndarray]:
+        """Return the edges of the bins of each column."""
+        columns, low, width = (values.cpu().numpy() for values in (self.columns, self.low, self.width))
+        ends = [(low[columns == j], width[columns == j]) for j in range(self.n_columns)]
+        return [np.append(own, own[-1:] + widths[-1:]) for own, widths in ends]
 
     @classmethod
     def fit(cls, X: np.ndarray) -> PiecewiseLinear:
-        """Learn the quantiles of the columns of encoded inputs X."""
+        """Learn the quantiles of the columns of encoded inputs X, and the mean and deviation of the bins.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_rows, n_columns)
+            Encoded training inputs.
+
+        Returns
+        -------
+        encoding : PiecewiseLinear
+            The fitted encoding, on the CPU.
+        """
+        X = np.asarray(X, np.float64)
         levels = np.linspace(0, 1, _N_PIECES + 1)
-        edges = [np.unique(column) for column in np.quantile(np.asarray(X, np.float64), levels, axis=0).T]
+        edges = [np.unique(column) for column in np.quantile(X, levels, axis=0).T]
         edges = [own if len(own) > 2 else own[:0] for own in edges]
-        parts = _parts(np.asarray(X, np.float64), edges)
-        center, spread = parts.mean(axis=0), parts.std(axis=0)
+        n_bins = sum(max(0, len(own) - 1) for own in edges)
+        with limited_threads(1):
+            bins = cls(edges, np.zeros(n_bins), np.ones(n_bins))._bins(as_tensor(X)).numpy()
+        center, spread = bins.mean(axis=0), bins.std(axis=0)
         return cls(edges, center, np.where(spread > 0, spread, 1.0) / _OF_PARTS)
 
+    def forward(self, X: Tensor) -> Tensor:
+        """Return the columns and, behind them, their bins.
+
+        Parameters
+        ----------
+        X : Tensor of shape (n_rows, n_columns)
+            Encoded inputs.
+
+        Returns
+        -------
+        encoded : Tensor of shape (n_rows, n_encoded)
+            Of the dtype of X; bins are computed in that of the buffers.
+        """
+        return torch.cat([X, self._bins(X.to(self.low.dtype)).to(X.dtype)], dim=1)
+
     def transform(self, X: np.ndarray) -> EncodedInputs:
-        """Return the columns, and their parts behind them."""
-        parts = (_parts(np.asarray(X, np.float64), self.edges) - self.center) / self.scale
-        return np.concatenate([X, parts.astype(X.dtype)], axis=1).view(EncodedInputs)
+        """Return what `forward` does for an array, on one thread: it moves more memory than it computes."""
+        with torch.no_grad(), limited_threads(1):
+            encoded = self(as_tensor(X).to(self.low.device))
+        return encoded.cpu().numpy().view(EncodedInputs)
 
+    def _bins(self, X: Tensor) -> Tensor:
+        filled = ((X.index_select(1, self.columns) - self.low) / self.width).clamp(0, 1)
+        return (filled - self.center) / self.scale
 
-def _parts(X: np.ndarray, edges: list[np.ndarray]) -> np.ndarray:
-    parts = [np.clip((X[:, [j]] - own[:-1]) / np.diff(own), 0, 1) for j, own in enumerate(edges) if len(own)]
-    return np.concatenate(parts, axis=1) if parts else np.empty((len(X), 0))
+    def _load_from_state_dict(self, state_dict: Any, prefix: str, *args: Any) -> None:
+        # Parameters that were saved when bins were no buffers have none; those learned in `initialize` stay then.
+        if any(key.startswith(prefix) for key in state_dict):
+            super()._load_from_state_dict(state_dict, prefix, *args)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Buffers follow the module that holds them to a GPU; a pickle of the net must load where there is none.
+        state = super().__getstate__()
+        return {**state, "_buffers": {name: values.cpu() for name, values in state["_buffers"].items()}}
 
 
 def _filled(X: np.ndarray, fill: np.ndarray, told: np.ndarray) -> np.ndarray:

@@ -124,6 +124,8 @@ class EnsembleNet(BuildingNet):
     def _join_modules(self, blend: Blend | None) -> None:
         modules, embeddings = zip(*((member.module_, member.embedding_) for member in self._members), strict=True)
         self.module_ = Members(modules, blend, embeddings)
+        if self.device is not None:
+            self.module_.to(self.device)
 
     def _begin_as(self, other: EnsembleNet, embedding: Any = None) -> None:
         """Build a member of an ensemble, which bends its inputs in a way of its own."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,9 +17,16 @@ class Members(nn.Module):
         The modules; their parameters are shared, not copied.
     blend : torch.nn.Module, default=None
         How their raw outputs are joined, kept beside them.
-    embeddings : sequence, default=()
-        What each module's inputs are bent with, an object with a method ``transform`` for arrays, or None; none for all
-        if it is empty.
+    embeddings : sequence of torch.nn.Module or None, default=()
+        What encodes the inputs of each module, None where it takes them as they are; empty if all do. One that several
+        modules share encodes once.
+
+    Attributes
+    ----------
+    members : nn.ModuleList
+        The modules.
+    embeddings : nn.ModuleList
+        The different embeddings.
 
     Examples
     --------
@@ -32,12 +38,16 @@ class Members(nn.Module):
     """
 
     def __init__(
-        self, modules: Iterable[nn.Module], blend: nn.Module | None = None, embeddings: Sequence[Any] = ()
+        self, modules: Iterable[nn.Module], blend: nn.Module | None = None, embeddings: Sequence[nn.Module | None] = ()
     ) -> None:
         super().__init__()
         self.members = nn.ModuleList(modules)
         self.blend = blend
-        self.embeddings = list(embeddings) or [None] * len(self.members)
+        given = list(embeddings) or [None] * len(self.members)
+        self.embeddings = nn.ModuleList(dict.fromkeys(own for own in given if own is not None))
+        different = list(self.embeddings)
+        # The place of each member's inputs: those as they are come before the encoded ones.
+        self._places = [0 if own is None else 1 + different.index(own) for own in given]
 
     def forward(self, X: Tensor) -> Tensor:
         """Return the raw outputs of all modules for the same inputs.
@@ -52,10 +62,5 @@ class Members(nn.Module):
         raw : Tensor of shape (n_rows, n_members, n_raw)
             The raw outputs.
         """
-        bent = {
-            id(embedding): torch.from_numpy(embedding.transform(X.detach().cpu().numpy())).to(X)
-            for embedding in self.embeddings
-            if embedding is not None
-        }
-        inputs = [X if embedding is None else bent[id(embedding)] for embedding in self.embeddings]
-        return torch.stack([member(own) for member, own in zip(self.members, inputs, strict=True)], dim=1)
+        inputs = [X, *(embedding(X) for embedding in self.embeddings)]
+        return torch.stack([member(inputs[k]) for member, k in zip(self.members, self._places, strict=True)], dim=1)

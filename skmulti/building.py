@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import fnmatch
 import inspect
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,10 +19,12 @@ from skmulti._validation import check_sample_weight, check_targets
 from skmulti.checking import CheckingNet
 from skmulti.columns import Columns, resolve_groups
 from skmulti.losses import MixedLoss
+from skmulti.losses.learned import learned_parts, with_own_parameters
 from skmulti.scaling import TargetScaler
 from skmulti.terms import resolve_terms
 from skmulti.training import RandomStreams, Rows
 from skmulti.training.threads import multiplications
+from skmulti.training.way import uncompiled
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -52,6 +56,8 @@ class BuildingNet(CheckingNet):
     # Valid targets, in the network's units, that stand in for missing ones.
     _fill: list[float]
     _some_missing: bool
+    # What losses that the user gave are to learn, by the columns of the term: `terms_` hold copies.
+    _given_parts: Mapping[tuple[int, ...], Sequence[Any]] = MappingProxyType({})
 
     def initialize(self, X: Any = None, y: Any = None) -> Self:
         """Build the network without training it.
@@ -205,12 +211,14 @@ class BuildingNet(CheckingNet):
                 setattr(self, name, vars(other)[name])
 
     def _take_terms_of(self, other: BuildingNet) -> None:
-        self.terms_, self.target_scaler_ = other.terms_, other.target_scaler_
+        self._take_terms(other.terms_, other._given_parts)
+        self.target_scaler_ = other.target_scaler_
         self._some_missing, self._fill = other._some_missing, other._fill
 
     def _set_up(self, rows: Rows, holdout: Rows | None, beside: BuildingNet | None = None) -> None:
         """Resolve the columns, scale the targets and build the network."""
-        self.terms_ = self._resolve_terms(rows)
+        self._given_parts = {}
+        self._take_terms(self._resolve_terms(rows))
         self._refuse_holdout(holdout)
         if beside is not None and self._scales_as(beside):
             self.target_scaler_ = beside.target_scaler_
@@ -227,8 +235,21 @@ class BuildingNet(CheckingNet):
 
     def _scales_as(self, other: BuildingNet) -> bool:
         """Return whether the targets of another net are scaled as ours: weights do not matter."""
+        if self._given_parts or other._given_parts:
+            return False
         ours, theirs = ([(term.columns, term.loss) for term in net.terms_] for net in (self, other))
         return self.scale_targets is other.scale_targets and ours == theirs
+
+    def _take_terms(self, terms: Any, given: Mapping[tuple[int, ...], Sequence[Any]] | None = None) -> None:
+        """Take a table of terms, with copies of the parameters that its losses learn.
+
+        `given` are those of the user's losses, by which a loss is known again that is to go on with what it learned.
+        """
+        if given is None:
+            given = {term.columns: parts for term in terms if (parts := learned_parts(term.loss))}
+        before = uncompiled(self.criterion_).terms if self._given_parts else ()
+        self.terms_ = with_own_parameters(terms, before, given, self._given_parts) if given else terms
+        self._given_parts = given
 
     def _resolve_terms(self, rows: Rows, before: Any = ()) -> Any:
         columns = self._groups(tuple(self.target_names_))
@@ -252,15 +273,19 @@ class BuildingNet(CheckingNet):
                 "The 'loss' parameter must keep the raw outputs of a net that goes on training. Got losses that need "
                 "others; use fit with warm_start=False."
             )
-        self.terms_ = terms
+        self._take_terms(terms)
         self._refuse_holdout(holdout)
         self.target_scaler_ = self.target_scaler_.thaw(rows.y)
         self._note_missing(rows, holdout)
         self._renew_criterion()
 
     def _renew_criterion(self) -> None:
+        learned = list(uncompiled(self.criterion_).parameters())
         self.initialize_criterion()
         self.criterion_.to(self.device)
+        now = list(uncompiled(self.criterion_).parameters())
+        if len(now) != len(learned) or any(ours is not theirs for ours, theirs in zip(now, learned, strict=True)):
+            self._initialize_optimizer()
 
     def _note_missing(self, rows: Rows, holdout: Rows | None) -> None:
         """Find out whether targets are missing, and a valid row of each term that may stand in for them."""

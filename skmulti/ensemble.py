@@ -307,7 +307,10 @@ class EnsembleNet(BuildingNet):
         blend = getattr(self.module_, "blend", None)
         if blend is not None and not is_dataset(inputs):
             raws = blend(raws, torch.from_numpy(np.asarray(inputs)))
-        return MemberOutputs([Outputs(raw, self._reader, self.target_scaler_) for raw in raws])
+        # Each by its own reader: a loss may have learned parameters by which it reads.
+        readers = [member._reader for member in self._members]
+        outputs = [Outputs(raw, reader, self.target_scaler_) for raw, reader in zip(raws, readers, strict=True)]
+        return MemberOutputs(outputs)
 
     def _families_that_say(self, what: str, wanted: list[int]) -> list[Any]:
         if what == "std" and self._members:

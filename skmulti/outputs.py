@@ -77,16 +77,21 @@ class Outputs:
     def std(self, families: Sequence[Family]) -> np.ndarray:
         """Return the standard deviations of the columns of some families, 0 for others."""
         std = np.zeros((len(self.raw), self.reader.n_columns))
-        for family in families:
+        for family in self._own(families):
             std[:, family.columns] = family.std(self.raw).numpy()
         return std * self.scaler.scale
 
     def quantiles(self, families: Sequence[Family], levels: Sequence[float]) -> np.ndarray:
         """Return quantiles of the columns of some families, shape (n_rows, n_columns, n_levels)."""
         quantiles = np.zeros((len(self.raw), self.reader.n_columns, len(levels)))
-        for family in families:
+        for family in self._own(families):
             quantiles[:, family.columns] = family.quantiles(self.raw, levels).numpy()
         return quantiles * self.scaler.scale[:, None] + self.scaler.center[:, None]
+
+    def _own(self, families: Sequence[Family]) -> list[Family]:
+        """Return the families of these columns in the own reader, whose losses may have learned other parameters."""
+        columns = [family.columns for family in families]
+        return [family for family in self.reader.families if family.columns in columns]
 
     def log_density(self, y: np.ndarray, terms: Sequence[int]) -> np.ndarray:
         """Return the logarithm of the joint density of the targets of some terms, shape (n_rows,).
@@ -136,7 +141,7 @@ class MemberOutputs(Outputs):
 
     def predict(self) -> np.ndarray:
         """Return the mean of the members' predictions, of the kind that each column's loss has."""
-        each = torch.stack([self.reader.predict(member.raw) for member in self.members])
+        each = torch.stack([member.reader.predict(member.raw) for member in self.members])
         mean = each.mean(0)
         for term in self.reader.terms:
             if type(term.loss).mean_prediction is not ColumnLoss.mean_prediction:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from skmulti.losses.base import ColumnLoss, DifferenceLoss
+from skmulti.losses.learned import learned_parts
 
 _SHARE_ON_KINKS = 0.1
 
@@ -240,7 +241,8 @@ def families(terms: Sequence[Term]) -> list[Family]:
     for i, term in enumerate(terms):
         for group in groups:
             first = terms[group[0]]
-            alike = term.loss == first.loss and len(term.columns) == len(first.columns)
+            same = term.loss is first.loss or (not learned_parts(term.loss) and term.loss == first.loss)
+            alike = same and len(term.columns) == len(first.columns)
             if term.loss.takes_any_batch and alike:
                 group.append(i)
                 break

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from skmulti.losses.base import ColumnLoss
 from skmulti.losses.family import Family, Term, families, selection
+from skmulti.losses.learned import learned_parts
 
 
 class MixedLoss(nn.Module):
@@ -33,6 +34,8 @@ class MixedLoss(nn.Module):
         The table of terms.
     weights : Tensor of shape (n_terms,)
         Their weights, a buffer.
+    learned : ModuleList
+        The modules of losses that have parameters of their own, so that an optimizer finds these.
 
     Examples
     --------
@@ -78,6 +81,10 @@ class MixedLoss(nn.Module):
         self.term_of_raw = [i for _, i in sorted((r, i) for i, term in enumerate(terms) for r in term.raw)]
         by_raw = torch.tensor([weight_of[i] for i in range(self.n_raw)], dtype=torch.get_default_dtype())
         self.register_buffer("weights_of_raw", by_raw, persistent=False)
+        parts = {id(part): part for term in terms for part in learned_parts(term.loss)}
+        self.learned = nn.ModuleList(
+            part if isinstance(part, nn.Module) else nn.ParameterList([part]) for part in parts.values()
+        )
 
     def forward(self, raw: Tensor, y: Tensor, sample_weight: Tensor | None = None) -> Tensor:
         """Return the total loss.
@@ -177,8 +184,11 @@ class MixedLoss(nn.Module):
 
     @property
     def rows_stand_alone(self) -> bool:
-        """Return whether the total is a mean over rows that all weigh one and do not depend on one another."""
-        return self.fill is None and self.takes_any_batch
+        """Return whether the total is a mean over rows that all weigh one and do not depend on one another.
+
+        Then its gradient by the raw outputs is all that training needs; parameters of a loss need their own.
+        """
+        return self.fill is None and self.takes_any_batch and not len(self.learned)
 
     def raw_gradient(self, raw: Tensor, y: Tensor) -> Tensor:
         """Return the gradient of the total by the raw outputs, without a graph; for rows that stand alone.

@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 from sklearn.model_selection import ShuffleSplit
-from skorch.callbacks import EarlyStopping, EpochTimer, ProgressBar
+from skorch.callbacks import EpochTimer, ProgressBar
 from skorch.dataset import ValidSplit
 from skorch.utils import to_tensor
 from torch import Tensor
 from torch.utils.data import DataLoader, Subset
 
 from skmulti._skorch import ContractNet, has_batch_norm
-from skmulti.training.callbacks import LossScoring, TermLog
+from skmulti.training.callbacks import BestEpoch, LossScoring, TermLog
 from skmulti.training.folds import Fold
 from skmulti.training.loader import TensorLoader
 from skmulti.training.precision import InMixedPrecision
@@ -62,9 +62,7 @@ class BatchingNet(ContractNet):
             ("print_log", TermLog()),
         ]
         if self.early_stopping is True:
-            stop = EarlyStopping(
-                patience=self.n_iter_no_change, threshold=self.tol, threshold_mode="abs", load_best=True
-            )
+            stop = BestEpoch(patience=self.n_iter_no_change, threshold=self.tol, threshold_mode="abs", load_best=True)
             callbacks.insert(3, ("early_stopping", stop))
         if self.lr_schedule == "one_cycle":
             callbacks.insert(1, ("lr_schedule", OneCycle()))

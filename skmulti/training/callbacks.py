@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
-from skorch.callbacks import PassthroughScoring, PrintLog
+from skorch.callbacks import EarlyStopping, PassthroughScoring, PrintLog
 from skorch.history import History
 
 from skmulti.training.ensemble_log import MEMBERS
@@ -32,6 +34,31 @@ class LossScoring(PassthroughScoring):
             self.best_score_: float = min(loss, self.best_score_)
         elif self.name.replace("loss", "batch_count") in row:
             super().on_epoch_end(net, **kwargs)
+
+
+class BestEpoch(EarlyStopping):
+    """skorch's early stopping, which restores all that is learned: it keeps `module_` alone."""
+
+    best_beside_: Mapping[str, Any] = MappingProxyType({})
+
+    def __getstate__(self) -> dict[str, Any]:
+        state: dict[str, Any] = super().__getstate__()
+        return {name: value for name, value in state.items() if name != "best_beside_"}
+
+    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
+        """Keep a copy of the parameters of the best epoch, or stop."""
+        super().on_epoch_end(net, **kwargs)
+        if self.load_best and not self.misses_:
+            beside = net._learned_beside()
+            self.best_beside_ = {name: copy.deepcopy(module.state_dict()) for name, module in beside.items()}
+
+    def on_train_end(self, net: Any, **kwargs: Any) -> None:
+        """Restore the parameters of the best epoch."""
+        restores = self.load_best and self.best_epoch_ != net.history[-1, "epoch"]
+        super().on_train_end(net, **kwargs)
+        for name, state in self.best_beside_.items() if restores else ():
+            net._learned_beside()[name].load_state_dict(state)
+        self.best_beside_ = {}
 
 
 class TermLog(PrintLog):

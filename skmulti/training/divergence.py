@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import nn
@@ -36,13 +36,16 @@ class LastGood:
         The module to guard.
     flat : FlatOptimizer, default=None
         The vectors that hold its parameters, where there are some: they are few.
+    beside : sequence of torch.nn.Module, default=()
+        Modules that are learned as well and guarded with it: those of a subclass, losses with parameters.
     """
 
-    def __init__(self, module: nn.Module, flat: FlatOptimizer | None = None) -> None:
+    def __init__(self, module: nn.Module, flat: FlatOptimizer | None = None, beside: Sequence[nn.Module] = ()) -> None:
         self.module, self._flat = module, flat
         held = flat.gradients if flat else {}
-        live = [*(flat.numbers() if flat else ()), *(p for p in module.parameters() if p not in held)]
-        self._live = [value for value in (*live, *module.buffers()) if value.numel()]
+        every = nn.ModuleList([module, *beside])
+        live = [*(flat.numbers() if flat else ()), *(p for p in every.parameters() if p not in held)]
+        self._live = [value for value in (*live, *every.buffers()) if value.numel()]
         self._copy = [value.detach().clone() for value in self._live]
 
     def renew(self) -> bool:

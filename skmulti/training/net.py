@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from skmulti.training.batching import BatchingNet
 from skmulti.training.callbacks import last_row
@@ -84,7 +84,7 @@ class TrainingNet(BatchingNet):
             self._flat.read_options()
         if training and (self._last_good is None or self._last_good.module is not self.module_):
             # Not sooner: what callbacks do at the beginning of training is not to be undone.
-            self._last_good = LastGood(self.module_, self._flat)
+            self._last_good = LastGood(self.module_, self._flat, list(self._learned_beside().values()))
         step = "autograd"
         if reason:
             self._epoch_terms: list[tuple[Tensor, Tensor | float]] = []
@@ -149,12 +149,23 @@ class TrainingNet(BatchingNet):
             self._close_flat()
         if (
             self._flat is None
+            and len(self._optimizers) == 1
             and not overridden(self, TrainingNet, STEPPING)
             and FlatOptimizer.can_hold(self.optimizer_)
         ):
             self._flat, self._last_good = FlatOptimizer(self.optimizer_), None
         if self._flat is not None:
             self._flat.begin_epoch()
+
+    def _learned_beside(self) -> dict[str, nn.Module]:
+        """Return what is learned beside `module_`, by name: a subclass's modules, a criterion with parameters."""
+        names = [f"{name}_" for name in (*self._modules, *self._criteria) if name != "module"]
+        found = {name: uncompiled(getattr(self, name, None)) for name in names}
+        return {
+            name: module
+            for name, module in found.items()
+            if isinstance(module, nn.Module) and any(True for _ in module.parameters())
+        }
 
     def _close_flat(self) -> None:
         if self._flat is not None:

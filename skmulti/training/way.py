@@ -9,7 +9,7 @@ from skorch.callbacks import Callback, EarlyStopping, EpochScoring, EpochTimer, 
 from skorch.callbacks.logging import MlflowLogger, NeptuneLogger, SacredLogger
 
 from skmulti.losses import MixedLoss
-from skmulti.training.callbacks import LossScoring, TermLog
+from skmulti.training.callbacks import BestEpoch, LossScoring, TermLog
 from skmulti.training.device_rows import DeviceRows
 from skmulti.training.loader import TensorLoader
 from skmulti.training.schedule import OneCycle
@@ -95,7 +95,7 @@ def why_skorch(net: Any, base: type, iterator: Any, *, training: bool) -> str:
 
 def is_watched(net: Any, base: type) -> bool:
     """Return whether somebody may look at the net, or change it, between two epochs."""
-    own = (EpochTimer, LossScoring, TermLog, EarlyStopping, OneCycle)
+    own = (EpochTimer, LossScoring, TermLog, EarlyStopping, BestEpoch, OneCycle)
     events = ("on_epoch_begin", "on_epoch_end", "notify")
     return bool(overridden(net, base, events)) or any(type(callback) not in own for _, callback in net.callbacks_)
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from skorch.callbacks import EarlyStopping, EpochTimer
 
-from skmulti.training.callbacks import TermLog
+from skmulti.training.callbacks import BestEpoch, TermLog
 from skmulti.training.epoch_losses import BatchLosses
 from skmulti.training.flat import FlatOptimizer
 from skmulti.training.interrupt import was_interrupted
@@ -103,7 +103,7 @@ class Entrant:
         net.check_training_readiness()
         self.is_watched = is_watched(net, TrainingNet)
         # Copies of the best parameters are the stack's to make: it holds them.
-        self._stopping = [cb for _, cb in net.callbacks_ if type(cb) is EarlyStopping and cb.load_best]
+        self._stopping = [cb for _, cb in net.callbacks_ if type(cb) in (EarlyStopping, BestEpoch) and cb.load_best]
         self._notify("on_train_begin", X=self.X, y=self.y)
         # What else there is by default does nothing but print.
         self._is_quiet = not self.is_watched and not net.verbose

@@ -38,6 +38,8 @@ def why_alone(entrant: Entrant) -> str:
         return "it is compiled, in mixed precision or not on the CPU"
     if not FlatOptimizer.can_hold(net.optimizer_):
         return f"the optimizer {type(net.optimizer_).__name__} steps by itself"
+    if len(uncompiled(net.criterion_).learned):
+        return "a loss has parameters of its own"
     if does_more(module):
         return "its module has hooks"
     if len({id(part) for part in module.modules()}) < len(list(module.modules())) or _shares(module):

@@ -1,6 +1,7 @@
 # make demo and make test do everything on a machine with Python 3.10 or newer and nothing else.
 #   PYTHON=python3.12    which Python makes the environment
 #   VENV=path            another environment than .venv; one that exists is used as it is
+#   PIP_EXTRA_INDEX_URL= where pip finds a CPU build of torch, see README
 #   CONSTRAINTS=         any torch that pyproject.toml allows, for example a GPU build installed before
 
 PYTHON ?= python3
@@ -9,7 +10,7 @@ CONSTRAINTS ?= constraints.txt
 WORKERS ?= 2
 
 BIN := $(VENV)/bin
-PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check $(if $(CONSTRAINTS),-c $(CONSTRAINTS))
+PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check $(if $(CONSTRAINTS),-c $(CONSTRAINTS))
 EXAMPLES := $(filter-out examples/demo.py,$(sort $(wildcard examples/*.py)))
 
 .PHONY: help demo test lint format examples docs claims bench bench-search bench-accuracy clean
@@ -78,7 +79,7 @@ $(BIN)/python:
 
 # torch comes first and alone, so that what depends on it finds it and brings no other.
 $(VENV)/.torch: $(wildcard $(CONSTRAINTS)) | $(BIN)/python
-	@echo "installing torch"
+	@echo "installing torch; on Linux a build with CUDA downloads several gigabytes, see README for the CPU build"
 	@$(PIP_INSTALL) torch
 	@touch $@
 

@@ -8,6 +8,8 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from fractions import Fraction
+from typing import Any
 
 from tqdm import tqdm
 
@@ -17,29 +19,49 @@ _SECONDS_BETWEEN_LOOKS = 0.2
 
 
 class FileCount:
-    """Count in a file, one byte each, which any process of this machine can do at the same time."""
+    """Count in a file, a line for each amount, which any process of this machine can do at the same time."""
 
     def __init__(self, path: str) -> None:
         self.path = path
 
-    def __call__(self, n_fits: int) -> None:
+    def __call__(self, amount: Fraction | int) -> None:
         """Add to the count."""
         with open(self.path, "ab", buffering=0) as file:
-            file.write(b"." * n_fits)
+            file.write(b"%d/%d\n" % (amount.numerator, amount.denominator))
+
+
+class FitBar(tqdm):
+    """A bar of fits of which parts are done; it rounds down, and is full only when all is done."""
+
+    def __init__(self, n_fits: int) -> None:
+        self._done = Fraction(0)
+        layout = "{desc}: {percent:3d}%|{bar}| {finished}/{total} [{elapsed}<{remaining}]"
+        super().__init__(total=n_fits, desc="Training", file=sys.stderr, bar_format=layout)
+
+    @property
+    def format_dict(self) -> dict[str, Any]:
+        """What `bar_format` may name."""
+        percent = int(100 * self._done / self.total) if self.total else 100
+        return {**super().format_dict, "percent": percent, "finished": int(self._done)}
+
+    def add(self, amount: Fraction | int) -> None:
+        """Move on by a number of fits, which may be a fraction."""
+        self._done += amount
+        self.update(float(self._done) - self.n)
 
 
 @contextmanager
 def counted_fits(
     n_fits: int, *, verbose: bool, shared: bool, interrupts: Interrupts
-) -> Iterator[Callable[[int], None] | None]:
-    """Show a bar while the block runs; give what is to be called with the number of finished fits.
+) -> Iterator[Callable[[Fraction | int], None] | None]:
+    """Show a bar while the block runs; give what is to be called with how many fits are done, or parts of them.
 
     Parameters
     ----------
     n_fits : int
         The number of all fits.
     verbose : bool
-        Whether there is a bar.
+        Whether there is a bar, which is full when all fits are done.
     shared : bool
         Whether other processes count. They can't be interrupted from here: joblib ends them.
     interrupts : Interrupts
@@ -48,7 +70,7 @@ def counted_fits(
     if not verbose:
         yield None if shared else lambda _: interrupts.check()
         return
-    with tqdm(total=n_fits, unit="fit", desc="Training", file=sys.stderr) as bar:
+    with FitBar(n_fits) as bar:
         if shared:
             with tempfile.TemporaryDirectory(prefix="skmulti-") as folder:
                 count = FileCount(os.path.join(folder, "finished"))
@@ -56,30 +78,28 @@ def counted_fits(
                     yield count
             return
 
-        lock = threading.Lock()
-
-        def count_here(n: int) -> None:
-            # Parts of a stack are trained in threads.
-            with lock:
-                bar.update(n)
+        def count_here(amount: Fraction | int) -> None:
+            bar.add(amount)
             interrupts.check()
 
         yield count_here
 
 
 @contextmanager
-def _watched(count: FileCount, bar: tqdm) -> Iterator[None]:
+def _watched(count: FileCount, bar: FitBar) -> Iterator[None]:
     done = threading.Event()
-
-    def look() -> None:
-        if os.path.exists(count.path):
-            bar.update(os.path.getsize(count.path) - bar.n)
+    count(0)
 
     def watch() -> None:
-        while not done.wait(_SECONDS_BETWEEN_LOOKS):
-            look()
+        with open(count.path, "rb") as file:
+            is_last = False
+            while not is_last:
+                is_last = done.wait(_SECONDS_BETWEEN_LOOKS)
+                # The last line may be half written.
+                *lines, rest = file.read().split(b"\n")
+                file.seek(-len(rest), os.SEEK_CUR)
+                bar.add(sum((Fraction(line.decode()) for line in lines), Fraction(0)))
 
-    count(0)
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
     try:
@@ -87,4 +107,3 @@ def _watched(count: FileCount, bar: tqdm) -> Iterator[None]:
     finally:
         done.set()
         watcher.join()
-        look()

@@ -7,6 +7,7 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 from skmulti.model_selection.pipelines import Call, Place, record_fit
@@ -44,7 +45,7 @@ def train_list(
     calls: Sequence[tuple[Call, Sequence[Any]]],
     *,
     working_memory: float | None,
-    progress: Callable[[int], None] | None,
+    progress: Callable[[Fraction | int], None] | None,
     travels: bool,
 ) -> list[Outcome]:
     """Train nets together, each on what its `fit` would have been given.
@@ -97,7 +98,7 @@ def fit_alone(
     fit_params: dict[str, Any],
     why: str,
     *,
-    progress: Callable[[int], None] | None,
+    progress: Callable[[Fraction | int], None] | None,
     travels: bool,
 ) -> list[Outcome]:
     """Fit an estimator by its own `fit`, as scikit-learn does."""

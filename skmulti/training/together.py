@@ -6,12 +6,14 @@ import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from fractions import Fraction
 from functools import partial
 from itertools import chain
 from typing import Any
 
 import sklearn
 
+from skmulti.training.amount_done import AmountDone
 from skmulti.training.ensemble_log import EnsembleLog
 from skmulti.training.interrupt import was_interrupted
 from skmulti.training.rows import Rows
@@ -78,7 +80,7 @@ def train_together(
     members: Sequence[Member],
     *,
     working_memory: float | None = None,
-    progress: Callable[[int], None] | None = None,
+    progress: Callable[[Fraction | int], None] | None = None,
     in_step: bool = False,
 ) -> None:
     """Train all members as each would be trained by itself.
@@ -94,7 +96,8 @@ def train_together(
         The memory of a stack in MiB: larger ones are cut. None takes scikit-learn's
         ``get_config()["working_memory"]``.
     progress : callable, default=None
-        Called with the number of members that have finished since the last call.
+        Called while members train, with how many were trained since the last call: a fraction, whose sum is the number
+        of members when all is done.
     in_step : bool, default=False
         Whether stacks go through their epochs side by side, as many as have room in the memory of one; else one after
         the other.
@@ -104,7 +107,6 @@ def train_together(
     KeyboardInterrupt
         If the user asks for it; nets keep what they have learned.
     """
-    report = progress or _ignore
     memory = float(sklearn.get_config()["working_memory"] if working_memory is None else working_memory)
     parts = [member.net._parts(member.rows, member.holdout) if _is_many(member) else [member] for member in members]
     stacks: dict[Any, list[Entrant]] = {}
@@ -112,8 +114,7 @@ def train_together(
         entrant = _enter(part)
         if entrant is not None:
             stacks.setdefault(key_of(entrant), []).append(entrant)
-    # An ensemble is one of those whose progress is reported: with the first of its members.
-    counted = {id(own[0]) for own in parts}
+    done = AmountDone(parts, [_is_many(member) for member in members], progress or _ignore)
     runnable = []
     for entrants in stacks.values():
         for stack in cut(in_order(entrants), memory):
@@ -124,14 +125,15 @@ def train_together(
             else:
                 runnable.append(stack)
     for together in fitting(runnable, memory) if in_step else [[stack] for stack in runnable]:
-        _train_stacks(together, lambda member: report(id(member) in counted))
+        _train_stacks(together, done)
     for part in chain.from_iterable(parts):
         if part.why_in_turn:
             _train_in_turn(part)
-            report(id(part) in counted)
+            done.finish([part])
     for member, own in zip(members, parts, strict=True):
         if _is_many(member):
             _join(member, own)
+    done.finish_all()
 
 
 def _is_many(member: Member) -> bool:
@@ -159,37 +161,38 @@ def _enter(member: Member) -> Entrant | None:
     return None if member.why_in_turn else entrant
 
 
-def _train_stacks(stacks: Sequence[list[Entrant]], report: Callable[[Member], None]) -> None:
+def _train_stacks(stacks: Sequence[list[Entrant]], done: AmountDone) -> None:
     """Train stacks side by side, an epoch of each in turn."""
     with AdaptiveThreads(max(map(threads_for, stacks))) as threads:
-        running = [_epochs_of_stack(stack, threads, report) for stack in stacks]
+        running = [_epochs_of_stack(stack, threads) for stack in stacks]
         try:
             while running:
                 heard = [(epochs, next(epochs, None)) for epochs in running]
-                running = [epochs for epochs, members in heard if members is not None]
-                _print_epochs([member for _, members in heard for member in members or ()])
+                running = [epochs for epochs, entrants in heard if entrants is not None]
+                trained = [entrant for _, entrants in heard for entrant in entrants or ()]
+                _print_epochs([entrant.member for entrant in trained])
+                over = [entrant.member for entrant in trained if entrant.has_left]
+                done.add_epoch([entrant.member for entrant in trained], finished=over)
         finally:
             for epochs in running:
                 epochs.close()
 
 
-def _epochs_of_stack(
-    entrants: list[Entrant], threads: AdaptiveThreads, report: Callable[[Member], None]
-) -> Generator[list[Member], None, None]:
-    """Train a stack; yield after each epoch the members that were in it."""
+def _epochs_of_stack(entrants: list[Entrant], threads: AdaptiveThreads) -> Generator[list[Entrant], None, None]:
+    """Train a stack; yield after each epoch those who were in it."""
     reason, failure, seconds, start = "", None, 0.0, time.perf_counter()
     try:
         for entrant in entrants:
             if entrant.member.log is not None:
                 entrant.net._on_member_epoch = _ignore
             entrant.begin()
-        trainer = StackTrainer(entrants, Sources(), threads, lambda entrant: report(entrant.member))
+        trainer = StackTrainer(entrants, Sources(), threads)
         reason = trainer.why_not()
         if not reason:
             with closing(trainer.epochs()) as epochs:
                 for begun in epochs:
                     seconds += time.perf_counter() - start
-                    yield [entrant.member for entrant in begun]
+                    yield begun
                     start = time.perf_counter()
     except Exception as error:
         reason, failure = f"its stack failed: {error}", error

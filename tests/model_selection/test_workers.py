@@ -1,6 +1,10 @@
 """How the fits are shared out, and what is shown of them."""
 
+import itertools
+import os
 import re
+import time
+from fractions import Fraction
 from types import SimpleNamespace
 
 import joblib
@@ -10,12 +14,15 @@ from sklearn.decomposition import PCA
 from sklearn.exceptions import FitFailedWarning
 from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
+from skorch.callbacks import Callback
 
+from skmulti import MultiOutputMLPRegressor
 from skmulti.model_selection import BatchedGridSearchCV
 from skmulti.model_selection.fits import Data, Workers, _share_out, plan_fits
 from skmulti.model_selection.groups import Group
 from skmulti.model_selection.pipelines import Place
 from skmulti.model_selection.prepared import KnownSplits, Prepared
+from skmulti.model_selection.progress import counted_fits
 from skmulti.training.interrupt import Interrupts
 from tests.model_selection.problems import LRS, X, Y, both_searches, check_counts, check_same, make_net, make_pipe
 
@@ -133,3 +140,62 @@ def test_a_fit_is_planned_with_its_own_copy_of_the_parameters():
     assert [(fit.split, fit.n_rows) for fit in fits] == [(0, 20), (1, 30)] * 2
     assert len({id(fit.place.net_of(fit.estimator)) for fit in fits} | {id(net)}) == 5
     assert {fit.place for fit in fits} == {Place(("net",))}
+
+
+class Marks(Callback):
+    """Leaves a mark beside the bar after each epoch of each member, and takes its time."""
+
+    def on_epoch_end(self, net, **kwargs):
+        time.sleep(0.004)
+        os.write(2, b"*")
+
+
+def shown_beside_bar(capfd):
+    """Return the percentages that the bar showed, in order, with the number of marks before each."""
+    parts = re.split(r"(\d+)%\|", capfd.readouterr().err)
+    n_marks = itertools.accumulate(part.count("*") for part in parts[::2])
+    return list(zip(map(int, parts[1::2]), n_marks, strict=False))
+
+
+def make_marked(**params):
+    return MultiOutputMLPRegressor(
+        **{"effort": "fast", "max_epochs": 10, "callbacks": [Marks()], "random_state": 0, **params}
+    )
+
+
+@pytest.mark.parametrize("params", [{}, {"training_loop": "skorch", "max_epochs": 5}], ids=["stacked", "in turn"])
+def test_the_bar_of_ensembles_moves_with_their_members_and_is_full_at_the_end_only(params, capfd):
+    net, grid = make_marked(**params), {"lr": [0.01, 0.02]}
+    search = BatchedGridSearchCV(net, grid, cv=2, refit=False, verbose=1).fit(X, Y)
+    assert search.n_stacked_fits_ == (0 if params else 4)
+    shown = shown_beside_bar(capfd)
+    percents = [percent for percent, _ in shown]
+    assert percents == sorted(percents)
+    assert (percents[0], percents[-1]) == (0, 100)
+    n_epochs = 4 * 6 * net.max_epochs
+    assert all(n == n_epochs for percent, n in shown if percent == 100)
+    # What is shown is about what was done: a bar is drawn now and then.
+    assert len(set(percents)) > 6
+    assert all(abs(percent - 100 * n / n_epochs) < 30 for percent, n in shown)
+
+
+def test_the_bar_moves_with_the_members_of_other_processes(capfd):
+    grid = {"lr": [0.01, 0.02]}
+    BatchedGridSearchCV(make_marked(), grid, cv=2, refit=False, verbose=1, n_jobs=2).fit(X, Y)
+    # Processes that are there already write to where they wrote before.
+    percents = [percent for percent, _ in shown_beside_bar(capfd)]
+    assert percents == sorted(percents)
+    assert (percents[0], percents[-1]) == (0, 100)
+    assert len(set(percents)) > 3
+
+
+def test_a_bar_of_parts_of_fits_rounds_down(capfd):
+    with counted_fits(3, verbose=True, shared=False, interrupts=Interrupts()) as count:
+        for amount in (Fraction(1, 3), 1, Fraction(1, 2), Fraction(7, 6) - Fraction(1, 10**6)):
+            count(amount)
+        time.sleep(0.15)
+        count(Fraction(1, 10**7))
+        assert capfd.readouterr().err.rpartition("\r")[2].startswith("Training:  99%|")
+        count(Fraction(9, 10**7))
+    assert "Training: 100%|" in (last := capfd.readouterr().err.rpartition("\r")[2])
+    assert "3/3" in last

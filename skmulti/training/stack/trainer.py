@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from typing import Any
 
 import torch
@@ -36,8 +36,6 @@ class StackTrainer:
         Their rows.
     threads : AdaptiveThreads
         Chooses the number of threads of each step.
-    on_leave : callable
-        Called with each entrant as it leaves.
     """
 
     def __init__(
@@ -45,10 +43,9 @@ class StackTrainer:
         entrants: Sequence[Entrant],
         sources: Sources,
         threads: AdaptiveThreads,
-        on_leave: Callable[[Entrant], None],
     ) -> None:
         self._threads = threads
-        self._entrants, self._sources, self._on_leave = list(entrants), sources, on_leave
+        self._entrants, self._sources = list(entrants), sources
         modules = [entrant.net.module_ for entrant in entrants]
         self._parameters = StackedParameters(modules)
         self._best: dict[Entrant, list[Tensor]] = {}
@@ -206,7 +203,6 @@ class StackTrainer:
                 entrant.end(numbers)
             else:
                 entrant.go_on_alone(numbers)
-            self._on_leave(entrant)
 
     def _release(self, members: Sequence[int]) -> None:
         """Give members their numbers, what their optimizers remember, and their random streams."""

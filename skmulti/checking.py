@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 from typing import Any
 
 import numpy as np
 import torch
 from sklearn.utils._param_validation import validate_parameter_constraints
 from sklearn.utils.validation import check_consistent_length
+from skorch.dataset import Dataset
+from torch.utils.data import DataLoader
 
 from skmulti._validation import Targets, check_sample_weight, check_targets, has_nan
 from skmulti.effort import EffortNet
-from skmulti.training import Rows
+from skmulti.training import Rows, TensorLoader
 
 
 class CheckingNet(EffortNet):
@@ -99,6 +102,48 @@ class CheckingNet(EffortNet):
                 f"The 'device' parameter must be a device that torch can use. Got {self.device!r}, but there is no "
                 "GPU, or this build of torch has no CUDA."
             )
+
+    def _check_settled(self) -> None:
+        super()._check_settled()
+        module = type(self.module) if isinstance(self.module, torch.nn.Module) else self.module
+        # Rows that a TensorLoader can't load are left to torch's own.
+        loaders = {
+            name: DataLoader if given is TensorLoader and self.dataset is not Dataset else given
+            for name, given in (("iterator_train", self.iterator_train), ("iterator_valid", self.iterator_valid))
+        }
+        parts = {"module": module, "optimizer": self.optimizer, "dataset": self.dataset, **loaders}
+        for part, factory in parts.items():
+            self._refuse_unknown_options(part, factory)
+        compile_options = [name for name in self._params_to_validate if name.startswith("compile__")]
+        if compile_options and not self.compile:
+            raise ValueError(
+                f"The {compile_options[0]!r} parameter must stand beside compile=True, since nothing is compiled "
+                "otherwise. Got compile=False."
+            )
+
+    def _refuse_unknown_options(self, part: str, factory: Any) -> None:
+        """Refuse options of the module, the optimizer, ... that it does not have."""
+        options = {name.removeprefix(f"{part}__"): name for name in vars(self) if name.startswith(f"{part}__")}
+        options.pop("param_groups", None)
+        if not options:
+            return
+        try:
+            known = inspect.signature(factory).parameters
+        except ValueError:
+            # Some that are written in C have none.
+            return
+        if any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values()):
+            return
+        for option, name in options.items():
+            if option not in known:
+                near = difflib.get_close_matches(option, known, n=1)
+                hint = f" Did you mean '{part}__{near[0]}'?" if near else ""
+                if factory is TensorLoader and option in inspect.signature(DataLoader).parameters:
+                    hint = f" Use {part}=torch.utils.data.DataLoader, which has it."
+                raise TypeError(
+                    f"The {name!r} parameter must be an option of {getattr(factory, '__name__', factory)}, which has "
+                    f"{', '.join(map(repr, known)) or 'none'}. Got an unexpected keyword argument {option!r}.{hint}"
+                )
 
 
 def _named(y: Any) -> bool:

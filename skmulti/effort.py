@@ -77,6 +77,23 @@ class EffortNet(ReadingNet):
         """Give parameters that are "auto" by now the values of the recipe that the net was built by."""
         self.recipe_ = {name: value for name, value in self._chosen.items() if self._is_auto(name)}
         self._take_recipe()
+        self._check_settled()
+
+    def _check_settled(self) -> None:
+        """Refuse what was given and can't act beside the values of the recipe, or for rows of this shape."""
+        if not self._reads_images() and len(self._settled_for) == 2:
+            return
+        ways = {
+            "missing_inputs": "impute missing values before the net",
+            "categorical_inputs": "encode categories before the net",
+        }
+        for name, way in ways.items():
+            value = getattr(self, name)
+            if value != "error" and not self._is_auto(name):
+                raise ValueError(
+                    f"The {name!r} parameter must be 'auto' or 'error' for images and signals. "
+                    f"Got {value!r} instead; {way}."
+                )
 
     def _take_recipe(self) -> None:
         """Let parameters that are "auto" have their values until `_leave_recipe`."""

@@ -146,17 +146,33 @@ class EnsembleNet(BuildingNet):
         groups = [embeddings.index(id(member.embedding_)) for member in self._members]
         return Blend(groups, self._encoded_shape[0], sum(len(term.raw) for term in self.terms_))
 
-    def _check_parameters(self) -> None:
-        super()._check_parameters()
-        if self.linear_path is True and self.n_members == 1:
-            raise ValueError(
-                "The 'linear_path' parameter must be False or 'auto' for a single net: shares are learned from rows "
-                "that members of an ensemble leave out. Got True; use n_members=2 or more."
-            )
+    def _check_settled(self) -> None:
+        super()._check_settled()
+        if self.linear_path is True and not self._is_auto("linear_path"):
+            self._check_linear_path()
         if self.bootstrap and self.n_members == 1:
             raise ValueError(
                 "The 'bootstrap' parameter must be False for a single net, which learns from all rows. Got True; let "
                 "each member of an ensemble draw its own rows with n_members=2 or more."
+            )
+
+    def _check_linear_path(self) -> None:
+        """Refuse a linear model that was asked for and would say nothing."""
+        if self.n_members == 1:
+            raise ValueError(
+                "The 'linear_path' parameter must be False or 'auto' for a single net: shares are learned from rows "
+                "that members of an ensemble leave out. Got True; use n_members=2 or more."
+            )
+        if len(self._settled_for) > 2:
+            raise ValueError(
+                "The 'linear_path' parameter must be False or 'auto' for images, whose pixels are no columns of a "
+                f"table. Got True for rows of shape {self._settled_for[1:]}."
+            )
+        if not self.early_stopping or self.train_split is not None:
+            raise ValueError(
+                "The 'linear_path' parameter must be False or 'auto' unless early stopping sets rows of "
+                "'validation_fraction' aside, from which stacking weights are learned. Got True; use "
+                "early_stopping=True and train_split=None."
             )
 
     # Parameters of an ensemble that was built.

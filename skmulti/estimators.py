@@ -60,13 +60,13 @@ class MultiOutputMLPRegressor(MultiOutputNetRegressor):
         Whether columns are standardised for training where their losses allow it. Predictions are in the user's
         units either way. Without it, a column in thousands drowns one in hundredths.
     missing_targets : {"error", "mask"}, default="error"
-        What NaN in y means: an error that names the columns, or a target that is left out of its column's loss (and
-        of its group's). Each term is the mean over the rows that it saw, so that a column with few targets weighs
-        as much as its loss weight says; rows without any target are dropped.
+        What NaN in y, or a masked value of a masked array, means: an error that names the columns, or a target that
+        is left out of its column's loss (and of its group's). Each term is the mean over the rows that it saw, so that
+        a column with few targets weighs as much as its loss weight says; rows without any target are dropped.
     missing_inputs : {"auto", "error", "impute"}, default="auto"
-        What NaN in a table X means: an error that names the columns; or the column's median, with an input beside it
-        that says where values were missing. "auto" is "impute" in a `MultiOutputMLPRegressor` with an effort, else
-        "error".
+        What NaN, or a masked value, in a table X means: an error that names the columns; or the column's median, with
+        an input beside it that says where values were missing. "auto" is "impute" in a
+        `MultiOutputMLPRegressor` with an effort, else "error".
     categorical_inputs : {"auto", "error", "one_hot"}, default="auto"
         What a data frame's columns of categories or strings mean: an error, or one input for each category; a missing
         category is one of its own, one that was not seen in `fit` is none, and of more than fifty the rare ones are
@@ -84,8 +84,9 @@ class MultiOutputMLPRegressor(MultiOutputNetRegressor):
         Whether an ensemble stands beside a ridge regression: each column of squared error is predicted by a sum of
         members and regression whose shares are none negative, at most 1 together, and learned from the rows that
         members did not learn from [2]_. So a linear column is predicted by a linear model, and one that can't be
-        predicted by its mean. Needs early stopping with rows of `validation_fraction`; without, shares are equal.
-        "auto" is True for ensembles on tables with an effort, else False.
+        predicted by its mean. True needs an ensemble and early stopping with rows of `validation_fraction`; where fit
+        is given X_val, and in `partial_fit`, members have equal weights. "auto" is True for ensembles on tables with
+        an effort, else False.
     optimizer : class of torch.optim.Optimizer or "auto", default="auto"
         The optimizer; "auto" is Adam with ``effort=None``, else AdamW. Its parameters are
         ``optimizer__<parameter>``, those of one part of the module
@@ -139,7 +140,8 @@ class MultiOutputMLPRegressor(MultiOutputNetRegressor):
     n_threads : int or "auto", default="auto"
         The number of torch's threads on the CPU while the net trains and predicts; that of the process is put back
         afterwards. "auto" takes one for small work, whose threads would only wait for one another, and up to all
-        that torch has for large work.
+        that torch has for large work. A process that was forked from this one uses one thread, whatever is given:
+        it has no others.
     mixed_precision : {None, "bfloat16"}, default=None
         "bfloat16" lets the network compute in half the digits where they are enough, by torch's autocast: faster on
         GPUs that have it. Parameters and losses keep theirs.
@@ -148,7 +150,10 @@ class MultiOutputMLPRegressor(MultiOutputNetRegressor):
         to know of batches; the numbers are the same, and ``history_`` has no record per batch then. "skorch" always
         takes skorch's own loop. `training_loop_` says which ran, and why.
     callbacks : list of skorch callbacks, default=None
-        Learning-rate schedules, checkpoints, scores per epoch and so on; see `skorch.callbacks`.
+        Learning-rate schedules, checkpoints, scores per epoch and so on; see `skorch.callbacks`. Each member of an
+        ensemble has a copy of its own, made by scikit-learn's ``clone`` or else by ``copy.deepcopy``; a callback that
+        neither can copy, or that holds a trial of Optuna, needs ``n_members=1``. Checkpoints of members write files
+        with the member's number before the extension, such as ``params_member_01.pt``.
     train_split : callable, default=None
         How to choose validation rows, as in skorch (`skorch.dataset.ValidSplit`). None sets none aside unless
         `early_stopping` is on.
@@ -264,6 +269,7 @@ class MultiOutputMLPRegressor(MultiOutputNetRegressor):
         effort: Literal["fast", "default", "best"] | None = "default",
         **prefix__params: Any,
     ) -> None:
+        self._refuse_fixed(prefix__params)
         super().__init__(effort=effort, **prefix__params)
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -329,13 +335,13 @@ class MultiOutputCNNRegressor(MultiOutputNetRegressor):
         Whether columns are standardised for training where their losses allow it. Predictions are in the user's
         units either way. Without it, a column in thousands drowns one in hundredths.
     missing_targets : {"error", "mask"}, default="error"
-        What NaN in y means: an error that names the columns, or a target that is left out of its column's loss (and
-        of its group's). Each term is the mean over the rows that it saw, so that a column with few targets weighs
-        as much as its loss weight says; rows without any target are dropped.
+        What NaN in y, or a masked value of a masked array, means: an error that names the columns, or a target that
+        is left out of its column's loss (and of its group's). Each term is the mean over the rows that it saw, so that
+        a column with few targets weighs as much as its loss weight says; rows without any target are dropped.
     missing_inputs : {"auto", "error", "impute"}, default="auto"
-        What NaN in a table X means: an error that names the columns; or the column's median, with an input beside it
-        that says where values were missing. "auto" is "impute" in a `MultiOutputMLPRegressor` with an effort, else
-        "error".
+        What NaN, or a masked value, in a table X means: an error that names the columns; or the column's median, with
+        an input beside it that says where values were missing. "auto" is "impute" in a
+        `MultiOutputMLPRegressor` with an effort, else "error".
     categorical_inputs : {"auto", "error", "one_hot"}, default="auto"
         What a data frame's columns of categories or strings mean: an error, or one input for each category; a missing
         category is one of its own, one that was not seen in `fit` is none, and of more than fifty the rare ones are
@@ -353,8 +359,9 @@ class MultiOutputCNNRegressor(MultiOutputNetRegressor):
         Whether an ensemble stands beside a ridge regression: each column of squared error is predicted by a sum of
         members and regression whose shares are none negative, at most 1 together, and learned from the rows that
         members did not learn from [2]_. So a linear column is predicted by a linear model, and one that can't be
-        predicted by its mean. Needs early stopping with rows of `validation_fraction`; without, shares are equal.
-        "auto" is True for ensembles on tables with an effort, else False.
+        predicted by its mean. True needs an ensemble and early stopping with rows of `validation_fraction`; where fit
+        is given X_val, and in `partial_fit`, members have equal weights. "auto" is True for ensembles on tables with
+        an effort, else False.
     optimizer : class of torch.optim.Optimizer or "auto", default="auto"
         The optimizer; "auto" is Adam with ``effort=None``, else AdamW. Its parameters are
         ``optimizer__<parameter>``, those of one part of the module
@@ -408,7 +415,8 @@ class MultiOutputCNNRegressor(MultiOutputNetRegressor):
     n_threads : int or "auto", default="auto"
         The number of torch's threads on the CPU while the net trains and predicts; that of the process is put back
         afterwards. "auto" takes one for small work, whose threads would only wait for one another, and up to all
-        that torch has for large work.
+        that torch has for large work. A process that was forked from this one uses one thread, whatever is given:
+        it has no others.
     mixed_precision : {None, "bfloat16"}, default=None
         "bfloat16" lets the network compute in half the digits where they are enough, by torch's autocast: faster on
         GPUs that have it. Parameters and losses keep theirs.
@@ -417,7 +425,10 @@ class MultiOutputCNNRegressor(MultiOutputNetRegressor):
         to know of batches; the numbers are the same, and ``history_`` has no record per batch then. "skorch" always
         takes skorch's own loop. `training_loop_` says which ran, and why.
     callbacks : list of skorch callbacks, default=None
-        Learning-rate schedules, checkpoints, scores per epoch and so on; see `skorch.callbacks`.
+        Learning-rate schedules, checkpoints, scores per epoch and so on; see `skorch.callbacks`. Each member of an
+        ensemble has a copy of its own, made by scikit-learn's ``clone`` or else by ``copy.deepcopy``; a callback that
+        neither can copy, or that holds a trial of Optuna, needs ``n_members=1``. Checkpoints of members write files
+        with the member's number before the extension, such as ``params_member_01.pt``.
     train_split : callable, default=None
         How to choose validation rows, as in skorch (`skorch.dataset.ValidSplit`). None sets none aside unless
         `early_stopping` is on.
@@ -535,6 +546,7 @@ class MultiOutputCNNRegressor(MultiOutputNetRegressor):
         effort: Literal["fast", "default", "best"] | None = "default",
         **prefix__params: Any,
     ) -> None:
+        self._refuse_fixed(prefix__params)
         super().__init__(effort=effort, **prefix__params)
         self.channels = channels
         self.kernel_size = kernel_size
@@ -616,9 +628,9 @@ class MultiHeadRegressor(MultiOutputNetRegressor):
         Whether columns are standardised for training where their losses allow it. Predictions are in the user's
         units either way. Without it, a column in thousands drowns one in hundredths.
     missing_targets : {"error", "mask"}, default="error"
-        What NaN in y means: an error that names the columns, or a target that is left out of its column's loss (and
-        of its group's). Each term is the mean over the rows that it saw, so that a column with few targets weighs
-        as much as its loss weight says; rows without any target are dropped.
+        What NaN in y, or a masked value of a masked array, means: an error that names the columns, or a target that
+        is left out of its column's loss (and of its group's). Each term is the mean over the rows that it saw, so that
+        a column with few targets weighs as much as its loss weight says; rows without any target are dropped.
     effort : {"fast", "default", "best", None}, default=None
         Compute budget. Sets every parameter left at "auto"; explicit values take precedence. The resolved values are in
         `recipe_`. None trains one plain network: Adam, a constant learning rate of 1e-3, 100 epochs, inputs as they
@@ -629,9 +641,9 @@ class MultiHeadRegressor(MultiOutputNetRegressor):
         None, and their layers are the same with every effort; `MultiOutputMLPRegressor` and `MultiOutputCNNRegressor`
         default to "default".
     missing_inputs : {"auto", "error", "impute"}, default="auto"
-        What NaN in a table X means: an error that names the columns; or the column's median, with an input beside it
-        that says where values were missing. "auto" is "impute" in a `MultiOutputMLPRegressor` with an effort, else
-        "error".
+        What NaN, or a masked value, in a table X means: an error that names the columns; or the column's median, with
+        an input beside it that says where values were missing. "auto" is "impute" in a
+        `MultiOutputMLPRegressor` with an effort, else "error".
     categorical_inputs : {"auto", "error", "one_hot"}, default="auto"
         What a data frame's columns of categories or strings mean: an error, or one input for each category; a missing
         category is one of its own, one that was not seen in `fit` is none, and of more than fifty the rare ones are
@@ -649,8 +661,9 @@ class MultiHeadRegressor(MultiOutputNetRegressor):
         Whether an ensemble stands beside a ridge regression: each column of squared error is predicted by a sum of
         members and regression whose shares are none negative, at most 1 together, and learned from the rows that
         members did not learn from [2]_. So a linear column is predicted by a linear model, and one that can't be
-        predicted by its mean. Needs early stopping with rows of `validation_fraction`; without, shares are equal.
-        "auto" is True for ensembles on tables with an effort, else False.
+        predicted by its mean. True needs an ensemble and early stopping with rows of `validation_fraction`; where fit
+        is given X_val, and in `partial_fit`, members have equal weights. "auto" is True for ensembles on tables with
+        an effort, else False.
     optimizer : class of torch.optim.Optimizer or "auto", default="auto"
         The optimizer; "auto" is Adam with ``effort=None``, else AdamW. Its parameters are
         ``optimizer__<parameter>``, those of one part of the module
@@ -704,7 +717,8 @@ class MultiHeadRegressor(MultiOutputNetRegressor):
     n_threads : int or "auto", default="auto"
         The number of torch's threads on the CPU while the net trains and predicts; that of the process is put back
         afterwards. "auto" takes one for small work, whose threads would only wait for one another, and up to all
-        that torch has for large work.
+        that torch has for large work. A process that was forked from this one uses one thread, whatever is given:
+        it has no others.
     mixed_precision : {None, "bfloat16"}, default=None
         "bfloat16" lets the network compute in half the digits where they are enough, by torch's autocast: faster on
         GPUs that have it. Parameters and losses keep theirs.
@@ -713,7 +727,10 @@ class MultiHeadRegressor(MultiOutputNetRegressor):
         to know of batches; the numbers are the same, and ``history_`` has no record per batch then. "skorch" always
         takes skorch's own loop. `training_loop_` says which ran, and why.
     callbacks : list of skorch callbacks, default=None
-        Learning-rate schedules, checkpoints, scores per epoch and so on; see `skorch.callbacks`.
+        Learning-rate schedules, checkpoints, scores per epoch and so on; see `skorch.callbacks`. Each member of an
+        ensemble has a copy of its own, made by scikit-learn's ``clone`` or else by ``copy.deepcopy``; a callback that
+        neither can copy, or that holds a trial of Optuna, needs ``n_members=1``. Checkpoints of members write files
+        with the member's number before the extension, such as ``params_member_01.pt``.
     train_split : callable, default=None
         How to choose validation rows, as in skorch (`skorch.dataset.ValidSplit`). None sets none aside unless
         `early_stopping` is on.
@@ -834,6 +851,7 @@ class MultiHeadRegressor(MultiOutputNetRegressor):
         spatial_dims: Literal[1, 2, 3] | None = None,
         **prefix__params: Any,
     ) -> None:
+        self._refuse_fixed(prefix__params)
         super().__init__(**prefix__params)
         self.heads = heads
         self.trunk = trunk

@@ -88,8 +88,9 @@ class MultiOutputNetRegressor(EnsembleNet):
         Whether an ensemble stands beside a ridge regression: each column of squared error is predicted by a sum of
         members and regression whose shares are none negative, at most 1 together, and learned from the rows that
         members did not learn from [2]_. So a linear column is predicted by a linear model, and one that can't be
-        predicted by its mean. Needs early stopping with rows of `validation_fraction`; without, shares are equal.
-        "auto" is True for ensembles on tables with an effort, else False.
+        predicted by its mean. True needs an ensemble and early stopping with rows of `validation_fraction`; where fit
+        is given X_val, and in `partial_fit`, members have equal weights. "auto" is True for ensembles on tables with
+        an effort, else False.
     optimizer : class of torch.optim.Optimizer or "auto", default="auto"
         The optimizer; "auto" is Adam with ``effort=None``, else AdamW. Its parameters are
         ``optimizer__<parameter>``, those of one part of the module
@@ -327,6 +328,15 @@ class MultiOutputNetRegressor(EnsembleNet):
         for name in _names_of(MultiOutputNetRegressor.__init__):
             if name not in self._fixed_params:
                 self.__dict__[name] = params[name]
+
+    def _refuse_fixed(self, params: Mapping[str, Any]) -> None:
+        """Refuse a module beside the one that a named estimator has."""
+        for name in self._fixed_params:
+            if name in params:
+                raise TypeError(
+                    f"{type(self).__name__}.__init__() got an unexpected keyword argument {name!r}: its network is a "
+                    f"skmulti.modules.{self.module.__name__}. Use MultiOutputNetRegressor(module=...) for another one."
+                )
 
     def fit(
         self,

@@ -405,7 +405,7 @@ def test_a_search_over_ways_to_read_images_scales_each_candidates_own_channels()
     assert_allclose(ours.cv_results_["mean_test_score"], theirs.cv_results_["mean_test_score"], rtol=1e-4)
 
 
-@pytest.mark.parametrize("missing_inputs", ["auto", "impute"])
+@pytest.mark.parametrize("missing_inputs", ["auto", "error"])
 def test_gaps_in_images_are_refused(missing_inputs):
     images = IMAGES[:, 1, 0].copy()
     images[2, 3] = np.nan

@@ -3,17 +3,45 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
 from torch import Tensor, nn
+from torch.nn import functional
 
 from skmulti.losses.base import ColumnLoss
 
 # They depend on the difference of their arguments alone, so that standardised targets mean the same.
 _ROBUST_LOSSES = (nn.L1Loss, nn.SmoothL1Loss, nn.HuberLoss)
 _DIFFERENCE_LOSSES = (nn.MSELoss, *_ROBUST_LOSSES)
+
+# Losses of classes, as a module and as a function, and what they take for targets.
+_PROBABILITIES = "probabilities between 0 and 1"
+_DISTRIBUTION = "probabilities that sum to 1 in each row of two columns or more"
+_SIGNS = "-1 and 1"
+_CLASSES = "indices of classes"
+_CLASSIFICATION_LOSSES: dict[Any, str] = {
+    nn.BCELoss: _PROBABILITIES,
+    nn.BCEWithLogitsLoss: _PROBABILITIES,
+    nn.MultiLabelSoftMarginLoss: _PROBABILITIES,
+    nn.CrossEntropyLoss: _DISTRIBUTION,
+    nn.SoftMarginLoss: _SIGNS,
+    nn.HingeEmbeddingLoss: _SIGNS,
+    nn.NLLLoss: _CLASSES,
+    nn.MultiMarginLoss: _CLASSES,
+    nn.MultiLabelMarginLoss: _CLASSES,
+    functional.binary_cross_entropy: _PROBABILITIES,
+    functional.binary_cross_entropy_with_logits: _PROBABILITIES,
+    functional.multilabel_soft_margin_loss: _PROBABILITIES,
+    functional.cross_entropy: _DISTRIBUTION,
+    functional.soft_margin_loss: _SIGNS,
+    functional.hinge_embedding_loss: _SIGNS,
+    functional.nll_loss: _CLASSES,
+    functional.multi_margin_loss: _CLASSES,
+    functional.multilabel_margin_loss: _CLASSES,
+}
 
 
 @dataclass(frozen=True)
@@ -77,6 +105,17 @@ class TorchLoss(ColumnLoss):
         """Return whether standardised targets are those of median and interquartile range: torch's robust losses'."""
         return self.standardize and isinstance(self.loss, _ROBUST_LOSSES)
 
+    def fitted_to(self, y: np.ndarray, names: tuple[str, ...], sample_weight: np.ndarray | None = None) -> TorchLoss:
+        """Return the loss itself; see `ColumnLoss.fitted_to`. A loss of classes refuses real numbers."""
+        takes = _targets_of_classes(self.loss)
+        if takes is not None and not _are_targets_of_classes(y, takes):
+            raise ValueError(
+                f"The loss {self._name} is for classification: its targets must be {takes}. Got "
+                f"{', '.join(map(repr, names))} with values from {y.min():g} to {y.max():g}; use a loss of real "
+                "numbers, such as 'squared_error'."
+            )
+        return self
+
     def row_loss(self, raw: Tensor, y: Tensor) -> Tensor:
         """Return the loss of each row: the mean of the callable's values over the columns."""
         values = _per_element(self.loss)(raw, y)
@@ -94,6 +133,26 @@ def wrap_torch_loss(loss: Any) -> TorchLoss:
     if isinstance(loss, type):
         loss = loss()
     return TorchLoss(loss, standardize=isinstance(loss, _DIFFERENCE_LOSSES))
+
+
+def _targets_of_classes(loss: Any) -> str | None:
+    """Return what a loss of classes takes for targets, None for any other loss."""
+    if not isinstance(loss, nn.Module):
+        return _CLASSIFICATION_LOSSES.get(loss) if isinstance(loss, Hashable) else None
+    for kind, takes in _CLASSIFICATION_LOSSES.items():
+        # A subclass with a forward of its own may make classes of real numbers.
+        if isinstance(kind, type) and isinstance(loss, kind) and type(loss).forward is vars(kind)["forward"]:
+            return takes
+    return None
+
+
+def _are_targets_of_classes(y: np.ndarray, takes: str) -> bool:
+    if takes == _SIGNS:
+        return bool(np.isin(y, (-1, 1)).all())
+    if takes == _CLASSES or y.min() < 0 or y.max() > 1:
+        # Indices are integers, and targets real numbers.
+        return False
+    return takes == _PROBABILITIES or (y.shape[1] > 1 and np.allclose(y.sum(axis=1), 1))
 
 
 def _per_element(loss: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Tensor, Tensor], Tensor]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Hashable, Iterable, Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -123,22 +125,26 @@ class MultiHead(nn.Module):
         check_choice("trunk", trunk, ["mlp", "cnn"])
         self.head_names: tuple[Hashable, ...] = tuple(heads)
         self.trunk: _MLPTrunk | _ConvTrunk
+        blocks: dict[str, Any] = {
+            "channels": channels,
+            "kernel_size": kernel_size,
+            "pool_size": pool_size,
+            "pooling": pooling,
+            "channels_last": channels_last,
+            "image_shape": image_shape,
+            "spatial_dims": spatial_dims,
+        }
         if trunk == "mlp":
+            _refuse_blocks(blocks)
             self.trunk = _MLPTrunk(input_shape, hidden_layer_sizes, activation, dropout, normalization)
         else:
             self.trunk = _ConvTrunk(
                 input_shape,
-                channels,
-                kernel_size,
-                pool_size,
-                pooling,
-                hidden_layer_sizes,
-                activation,
-                dropout,
-                normalization,
-                channels_last,
-                image_shape,
-                spatial_dims,
+                hidden_layer_sizes=hidden_layer_sizes,
+                activation=activation,
+                dropout=dropout,
+                normalization=normalization,
+                **blocks,
             )
         sizes = _head_sizes(self.head_names, head_hidden_layer_sizes)
         self.heads = nn.ModuleDict()
@@ -172,6 +178,17 @@ class MultiHead(nn.Module):
         """
         features = self.trunk(X)
         return torch.cat([head(features) for head in self.heads.values()], dim=1)
+
+
+def _refuse_blocks(blocks: Mapping[str, Any]) -> None:
+    """Raise a ValueError if a parameter of convolutional blocks was given where there are none."""
+    known = inspect.signature(MultiHead).parameters
+    for name, value in blocks.items():
+        if not np.array_equal(value, known[name].default):
+            raise ValueError(
+                f"The {name!r} parameter must be left at {known[name].default!r} with trunk='mlp', which has no "
+                f"convolutional blocks. Got {value!r} instead; use trunk='cnn'."
+            )
 
 
 def _head_sizes(names: tuple[Hashable, ...], sizes: Sizes | Mapping[Any, Sizes]) -> dict[Hashable, tuple[int, ...]]:

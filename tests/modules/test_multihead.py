@@ -175,7 +175,8 @@ def test_dropout_and_normalization_reach_trunk_and_heads():
 @given(size=st.lists(st.integers(1, 20), min_size=1, max_size=2), trunk=st.sampled_from(["mlp", "cnn"]))
 @settings(deadline=None, max_examples=40)
 def test_any_size_gives_the_output_shape(size, trunk):
-    net = MultiHead(tuple(size), HEADS, trunk, channels=(2, 2, 2), hidden_layer_sizes=3)
+    blocks = {"channels": (2, 2, 2)} if trunk == "cnn" else {}
+    net = MultiHead(tuple(size), HEADS, trunk, **blocks, hidden_layer_sizes=3)
     assert net(torch.zeros(2, *size)).shape == (2, 5)
 
 

@@ -26,6 +26,8 @@ from skorch import NeuralNetRegressor
 from skorch.dataset import unpack_data
 from skorch.history import History
 
+from skmulti.before import Before
+
 if TYPE_CHECKING:
     from typing_extensions import Self
 
@@ -173,6 +175,11 @@ class ContractNet(MultiOutputMixin, NeuralNetRegressor, _ClassesMetadata):
         component = name.split("__", 1)[0]
         return component == "callbacks" or self._is_virtual_param(name) or ("__" in name and component in self._modules)
 
+    def load_params(self, *args: Any, **kwargs: Any) -> None:
+        """Load parameters, optimizer and history as in skorch: all of them, or after an error none."""
+        with self._unchanged_on_error(in_place=True):
+            super().load_params(*args, **kwargs)
+
     def initialize_history(self) -> Self:
         """Start an empty history, and leave that of an earlier fit to those who hold it."""
         self.history_ = History()
@@ -211,20 +218,19 @@ class ContractNet(MultiOutputMixin, NeuralNetRegressor, _ClassesMetadata):
         padded = torch.cat([X, X[-1:].expand(rest, *X.shape[1:])])
         return super().evaluation_step((padded, y), training=training)[: len(X)]
 
-    @contextmanager
-    def _unchanged_on_error(self, but_for: type[BaseException] | tuple[()] = ()) -> Iterator[None]:
-        """Put everything back as it was when the block raises before an epoch is over, but for one error.
+    @property
+    def _nets(self) -> list[ContractNet]:
+        """The net and those that it consists of."""
+        return [self]
 
-        Bad input never loses a fitted net, and what was learned in a whole epoch is kept.
-        """
-        before, history, n_epochs = dict(vars(self)), self.history_, len(self.history_ or ())
+    @contextmanager
+    def _unchanged_on_error(self, *, in_place: bool = False) -> Iterator[None]:
+        """Restore the state from before the block when it raises; `in_place` as in `Before`."""
+        before = Before(self._nets, in_place=in_place)
         try:
             yield
-        except BaseException as error:
-            trained = len(self.history_ or ()) > (n_epochs if self.history_ is history else 0)
-            if not trained and not isinstance(error, but_for):
-                self.__dict__.clear()
-                self.__dict__.update(before)
+        except BaseException:
+            before.restore()
             raise
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
 from itertools import cycle, zip_longest
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ import torch
 from sklearn.base import clone
 from skorch.utils import is_dataset
 
+from skmulti._skorch import ContractNet
 from skmulti.blending import Blend
 from skmulti.building import BuildingNet
 from skmulti.encoding import PiecewiseLinear
@@ -57,6 +57,8 @@ class EnsembleNet(BuildingNet):
     _number: tuple[int, int] | None = None
     # Whether the shares of members and linear model are learned when training ends: from all rows, or not at all.
     _learns_blend = True
+    # How many members it was built with: after Ctrl-C it may have fewer.
+    _n_members_built: int | None = None
 
     @property
     def _members(self) -> Sequence[EnsembleNet]:
@@ -82,6 +84,7 @@ class EnsembleNet(BuildingNet):
             member._begin_as(self, next(embeddings))
             members.append(member)
         self.members_, self._work_per_row = members, members[0]._work_per_row
+        self._n_members_built = self.n_members
         self._join_modules(self._new_blend())
         return self
 
@@ -210,10 +213,11 @@ class EnsembleNet(BuildingNet):
         return self
 
     def _change_terms(self, rows: Rows, holdout: Rows | None) -> None:
-        if self.n_members != max(1, len(self._members)):
+        built = (self._n_members_built or len(self._members)) if self._members else 1
+        if self.n_members != built:
             raise ValueError(
                 "The 'n_members' parameter must stay as it is in a net that goes on training. "
-                f"Got {self.n_members} instead of {max(1, len(self._members))}; use fit with warm_start=False."
+                f"Got {self.n_members} instead of {built}; use fit with warm_start=False."
             )
         super()._change_terms(rows, holdout)
         for member in self._members:
@@ -253,23 +257,45 @@ class EnsembleNet(BuildingNet):
         return parts
 
     def _join(self, parts: Sequence[Member], interrupt: KeyboardInterrupt | None = None) -> None:
-        """Record how the training of the members went, and raise what it raised."""
+        """Record how the training of the members went, and raise what it raised.
+
+        Divergence and other errors leave nothing to keep unless all members have finished an epoch. After Ctrl-C
+        those that have not are left out.
+        """
         failed = [(k, part.error) for k, part in enumerate(parts) if part.error is not None]
         k, error = failed[0] if failed else (0, interrupt)
+        for part in parts if interrupt is not None else ():
+            # Some had not begun, or were about to.
+            part.net._leave_training()
+            part.net._leave_recipe()
         new_rows = [part.new_epochs() for part in parts]
-        if all(new_rows) or error is None or isinstance(error, TrainingDivergedError):
-            self._record_epochs(new_rows)
-            if error is None:
+        if error is None and not any(new_rows):
+            # Callbacks stopped all of them, as Ctrl-C does.
+            error = KeyboardInterrupt()
+        is_cut = (error is None or isinstance(error, KeyboardInterrupt)) and any(new_rows)
+        try:
+            if is_cut and not all(new_rows) and not any(part.was_trained for part in parts):
+                parts = self._keep_members([part for part, rows in zip(parts, new_rows, strict=True) if rows])
+            if is_cut or all(new_rows):
+                self._record_epochs([rows for rows in new_rows if rows])
+                if hasattr(parts[0].net, "training_loop_"):
+                    self.training_loop_ = parts[0].net.training_loop_
+            if is_cut:
                 with self._reading_threads(parts[0].rows.X):
                     self._learn_blend(parts)
-            if hasattr(parts[0].net, "training_loop_"):
-                self.training_loop_ = parts[0].net.training_loop_
+        finally:
+            self._leave_recipe()
         if isinstance(error, TrainingDivergedError):
             raise TrainingDivergedError(f"Member {k + 1} of {len(parts)}: {error}") from error
-        self._leave_recipe()
-        # As in skorch, who presses Ctrl-C has a net that learned for as long as it could: if all members did.
-        if error is not None and not (isinstance(error, KeyboardInterrupt) and all(new_rows)):
+        # As in skorch, Ctrl-C ends training, and the estimator is fitted.
+        if error is not None and not is_cut:
             raise error
+
+    def _keep_members(self, parts: list[Member]) -> list[Member]:
+        """Let the ensemble consist of some of its members."""
+        self.members_ = [part.net for part in parts]
+        self._join_modules(self._new_blend())
+        return parts
 
     def _learn_blend(self, parts: Sequence[Member]) -> None:
         """Learn the shares of members and linear model from what members say of their validation rows."""
@@ -304,13 +330,9 @@ class EnsembleNet(BuildingNet):
                 self.history_.record(name, value)
         self.n_iter_ = len(self.history_)
 
-    @contextmanager
-    def _unchanged_on_error(self, but_for: type[BaseException] | tuple[()] = ()) -> Iterator[None]:
-        with ExitStack() as stack:
-            stack.enter_context(super()._unchanged_on_error(but_for))
-            for member in self._members:
-                stack.enter_context(member._unchanged_on_error(but_for))
-            yield
+    @property
+    def _nets(self) -> list[ContractNet]:
+        return [self, *self._members]
 
     # Reading.
 

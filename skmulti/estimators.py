@@ -211,7 +211,8 @@ class MultiOutputMLPRegressor(MultiOutputNetRegressor):
     ValueError
         In `fit`, for a parameter or data out of place; the message names the parameter or the column.
     TrainingDivergedError
-        In `fit`, if a loss becomes NaN or infinite; the net keeps the parameters of the last good epoch.
+        In `fit`, if a loss becomes NaN or infinite; the net keeps the parameters of the last good epoch, or is as it
+        was before if there is none.
 
     See Also
     --------
@@ -486,7 +487,8 @@ class MultiOutputCNNRegressor(MultiOutputNetRegressor):
     ValueError
         In `fit`, for a parameter or data out of place; the message names the parameter or the column.
     TrainingDivergedError
-        In `fit`, if a loss becomes NaN or infinite; the net keeps the parameters of the last good epoch.
+        In `fit`, if a loss becomes NaN or infinite; the net keeps the parameters of the last good epoch, or is as it
+        was before if there is none.
 
     See Also
     --------
@@ -788,7 +790,8 @@ class MultiHeadRegressor(MultiOutputNetRegressor):
     ValueError
         In `fit`, for a parameter or data out of place; the message names the parameter or the column.
     TrainingDivergedError
-        In `fit`, if a loss becomes NaN or infinite; the net keeps the parameters of the last good epoch.
+        In `fit`, if a loss becomes NaN or infinite; the net keeps the parameters of the last good epoch, or is as it
+        was before if there is none.
 
     See Also
     --------

@@ -15,7 +15,7 @@ from skorch.dataset import Dataset
 from skmulti.ensemble import EnsembleNet
 from skmulti.modules import MLP
 from skmulti.recipes import EFFORTS
-from skmulti.training import TensorLoader, TrainingDivergedError
+from skmulti.training import TensorLoader
 from skmulti.training.threads import usable_threads
 
 if TYPE_CHECKING:
@@ -215,7 +215,8 @@ class MultiOutputNetRegressor(EnsembleNet):
     ValueError
         In `fit`, for a parameter or data out of place; the message names the parameter or the column.
     TrainingDivergedError
-        In `fit`, if a loss becomes NaN or infinite; the net keeps the parameters of the last good epoch.
+        In `fit`, if a loss becomes NaN or infinite; the net keeps the parameters of the last good epoch, or is as it
+        was before if there is none.
 
     References
     ----------
@@ -374,11 +375,23 @@ class MultiOutputNetRegressor(EnsembleNet):
         ValueError
             If a parameter or the data are out of place; a net that was fitted before is unchanged then.
         TrainingDivergedError
-            If a loss becomes NaN or infinite; the net keeps the parameters of the last good epoch.
+            If a loss becomes NaN or infinite; the net keeps the parameters of the last good epoch. In the first
+            epoch there is none: the net is unchanged, or not fitted if it was not before.
+        KeyboardInterrupt
+            If Ctrl-C is pressed in the first epoch of a net that was fitted before, which is unchanged then, or
+            before any member of an ensemble has finished an epoch.
+
+        Notes
+        -----
+        After any other error, a net that was fitted before is unchanged; one that was not keeps the epochs that it
+        has finished, if there are any.
+
+        Ctrl-C ends the training, and `fit` returns the estimator with what it has learned. An ensemble keeps the
+        members that have finished an epoch, and fits their stacking weights; `members_` are fewer then.
         """
         if self.warm_start and self.initialized_:
             return self.partial_fit(X, y, sample_weight, X_val=X_val, y_val=y_val, sample_weight_val=sample_weight_val)
-        with self._unchanged_on_error(but_for=TrainingDivergedError), self._leaving_recipe(), usable_threads():
+        with self._as_before_on_error(goes_on=False), self._leaving_recipe(), usable_threads():
             rows, holdout = self._begin(X, y, sample_weight, (X_val, y_val, sample_weight_val))
             self._learns_blend = True
             self._train(rows, holdout)
@@ -420,10 +433,18 @@ class MultiOutputNetRegressor(EnsembleNet):
         ValueError
             If a parameter or the data are out of place, or do not fit the network; the net is unchanged then.
         TrainingDivergedError
-            If a loss becomes NaN or infinite; the net keeps the parameters of the last good epoch.
+            If a loss becomes NaN or infinite; the net keeps the parameters of the last good epoch. In the first
+            epoch of this call, the net is unchanged.
+        KeyboardInterrupt
+            If Ctrl-C is pressed in the first epoch of this call; the net is unchanged then.
+
+        Notes
+        -----
+        After any other error, and after Ctrl-C, the net keeps the epochs of this call that it has finished. After an
+        error, an ensemble is unchanged unless each member has finished one.
         """
         validation = (X_val, y_val, sample_weight_val)
-        with self._unchanged_on_error(but_for=TrainingDivergedError), self._leaving_recipe(), usable_threads():
+        with self._as_before_on_error(goes_on=bool(self.initialized_)), self._leaving_recipe(), usable_threads():
             # Rows come in parts: one part says too little of all.
             self._learns_blend = False
             if not self.initialized_:

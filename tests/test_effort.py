@@ -298,7 +298,7 @@ class Fails(Callback):
     [
         {"callbacks": [("fails", Fails(RuntimeError("no more")))]},
         {"callbacks": [("fails", Fails(KeyboardInterrupt()))]},
-        {"optimizer": torch.optim.SGD, "lr": 1e20},
+        {"optimizer": torch.optim.SGD, "lr": 3.0},
     ],
     ids=["error", "interrupt", "divergence"],
 )

@@ -117,8 +117,8 @@ def test_an_angle_is_scored_on_the_circle():
     assert net.score(X, angle) == pytest.approx(net.score(X, turned))
 
 
-def test_a_net_that_diverges_at_once_keeps_what_it_began_with():
-    with refused("The net keeps the parameters that it began with."):
+def test_a_net_that_diverges_at_once_keeps_the_state_from_before():
+    with refused("The net keeps the state from before this call."):
         make_net(lr=1e30, batch_size=5).fit(X * 1e10, Y)
 
 

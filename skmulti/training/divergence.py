@@ -12,7 +12,7 @@ from skmulti.training.flat import FlatOptimizer
 
 
 class TrainingDivergedError(ValueError):
-    """A loss became NaN or infinite in training; the net keeps its last good parameters.
+    """A loss became NaN or infinite in training; the net keeps its last good epoch, or is as before if there is none.
 
     Examples
     --------
@@ -83,8 +83,8 @@ def divergence_message(epoch: int, term_losses: Mapping[str, float]) -> str:
     """Return what to say of an epoch whose losses or whose parameters are not all finite."""
     bad = [f"{name!r} ({value})" for name, value in term_losses.items() if not math.isfinite(value)]
     what = f"the loss of {', '.join(bad)} is not finite" if bad else "a parameter of the network is not finite"
-    kept = "of the last good epoch" if epoch > 1 else "that it began with"
+    kept = "parameters of the last good epoch" if epoch > 1 else "state from before this call"
     return (
-        f"Training diverged in epoch {epoch}: {what}. The net keeps the parameters {kept}. "
+        f"Training diverged in epoch {epoch}: {what}. The net keeps the {kept}. "
         "Lower 'lr', scale X and the targets, or clip the gradients (skorch.callbacks.GradientNormClipping)."
     )

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from skmulti.before import Before
 from skmulti.training.batching import BatchingNet
 from skmulti.training.callbacks import last_row
 from skmulti.training.divergence import LastGood, TrainingDivergedError, divergence_message
@@ -31,6 +33,7 @@ _OF_ONE_TRAINING = (
     "_holdout",
     "_judged",
     "_last_good",
+    "_was_interrupted",
     "_loop",
     "_on_member_epoch",
     "_way",
@@ -51,6 +54,9 @@ class TrainingNet(BatchingNet):
     """
 
     _last_good: LastGood | None = None
+    # The state from before `fit` or `partial_fit`, while either runs.
+    _before: Before | None = None
+    _was_interrupted = False
     _loop: TensorLoop | None = None
     _flat: FlatOptimizer | None = None
     _way: tuple[str, str, str, str] | None = None
@@ -175,7 +181,7 @@ class TrainingNet(BatchingNet):
     def __getstate__(self) -> dict[str, Any]:
         # A checkpoint in the middle of training keeps the parameters, and neither what works on them nor the rows.
         state: dict[str, Any] = super().__getstate__()
-        return {name: value for name, value in state.items() if name not in _OF_ONE_TRAINING}
+        return {name: value for name, value in state.items() if name not in (*_OF_ONE_TRAINING, "_before")}
 
     def _record_terms(self, losses: EpochLosses, prefix: str) -> float:
         """Record the mean of each term over the rows that it saw; return their weighted sum."""
@@ -206,8 +212,42 @@ class TrainingNet(BatchingNet):
         """Return checked rows as the network takes them."""
         return rows
 
+    @contextmanager
+    def _as_before_on_error(self, *, goes_on: bool) -> Iterator[None]:
+        """Restore the state from before a training that fails, unless whole epochs of it are to be kept.
+
+        They are kept after divergence and Ctrl-C, and after any error where training goes on from where it was, or
+        where there was nothing before.
+
+        Parameters
+        ----------
+        goes_on : bool
+            Whether training continues with the present network.
+        """
+        before = self._before = Before(self._nets, in_place=goes_on)
+        keeps = goes_on or not before.was_built
+        try:
+            yield
+        except BaseException as error:
+            keeps = keeps or isinstance(error, (TrainingDivergedError, KeyboardInterrupt))
+            if not (keeps and before.has_new_epoch):
+                before.restore()
+            raise
+        finally:
+            self.__dict__.pop("_before", None)
+
+    def fit_loop(self, X: Any, y: Any = None, epochs: Any = None, **fit_params: Any) -> TrainingNet:
+        """Go through all epochs, as in skorch, which ends training after Ctrl-C and says nothing."""
+        try:
+            super().fit_loop(X, y, epochs, **fit_params)
+        except KeyboardInterrupt:
+            self._was_interrupted = True
+            raise
+        return self
+
     def _train(self, rows: Rows, holdout: Rows | None) -> None:
         """Run skorch's training on checked rows."""
+        n_epochs_before, was_interrupted = len(self.history_), False
         self._holdout = None if holdout is None else self._encoded_rows(holdout)
         rows = self._encoded_rows(rows)
         X, y = rows.inputs, rows.y
@@ -215,12 +255,16 @@ class TrainingNet(BatchingNet):
             n_rows = self._rows_per_batch(self.batch_size, len(rows.y), training=True)
             with self._threads(min(n_rows, len(rows.y))), self._streams.active(), self._counted_batches(rows):
                 super().partial_fit(X, y)
+            was_interrupted = self._was_interrupted
         except Exception as error:
             self._give_up(error, X, y)
             raise
         finally:
             self._leave_training()
             self._leave_recipe()
+        if was_interrupted and len(self.history_) == n_epochs_before and self._before and self._before.was_built:
+            # What there was is worth more than a part of an epoch.
+            raise KeyboardInterrupt
 
     def _leave_recipe(self) -> None:
         """Let parameters be as they were given."""
@@ -233,6 +277,8 @@ class TrainingNet(BatchingNet):
             # Its moments have seen what is not finite.
             self.initialize_optimizer()
             self.notify("on_train_end", X=X, y=y)
+            # Without callbacks that record its end, it would seem to be a whole epoch.
+            del self.history[-1:]
         for _, callback in self.callbacks_:
             # Else the rate of an epoch in the middle would be the highest one of the next training.
             if isinstance(callback, OneCycle):

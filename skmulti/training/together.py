@@ -65,6 +65,11 @@ class Member:
     def __post_init__(self) -> None:
         self._n_epochs_before = len(self.net.history_ or ())
 
+    @property
+    def was_trained(self) -> bool:
+        """Whether the net had finished an epoch before."""
+        return self._n_epochs_before > 0
+
     def new_epochs(self) -> list[dict[str, Any]]:
         """Return the epochs of this training as the net recorded them, each with its share of the time."""
         rows = [dict(row) for row in self.net.history_]
@@ -194,6 +199,11 @@ def _epochs_of_stack(entrants: list[Entrant], threads: AdaptiveThreads) -> Gener
                     seconds += time.perf_counter() - start
                     yield begun
                     start = time.perf_counter()
+    except (KeyboardInterrupt, GeneratorExit):
+        for entrant in entrants:
+            if not entrant.has_left:
+                entrant.end(None)
+        raise
     except Exception as error:
         reason, failure = f"its stack failed: {error}", error
     seconds += time.perf_counter() - start

@@ -125,7 +125,7 @@ def test_any_module_learns_the_same(unused, optimizer):
 
 
 def test_divergence_gives_a_module_with_an_unused_parameter_its_last_good_parameters_back():
-    net = make(MultiOutputNetRegressor, module=Odd, optimizer=torch.optim.SGD, lr=1e20)
+    net = make(MultiOutputNetRegressor, module=Odd, optimizer=torch.optim.SGD, lr=1e20).initialize(X, Y)
     start = make(MultiOutputNetRegressor, module=Odd).initialize(X, Y).module_
     with pytest.raises(TrainingDivergedError, match="epoch 1"):
         net.fit(X, Y)

@@ -1,0 +1,102 @@
+"""The state of a net before a call, to which it returns if the call fails."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+class Before:
+    """The state of a net and of its members at one moment.
+
+    Attributes are kept by reference: what a call replaces is restored at no cost. What training changes in place
+    (parameters, buffers, what the optimizer remembers, random streams, the length of the history) is copied if
+    `in_place`.
+
+    Parameters
+    ----------
+    nets : sequence of nets
+        The net, then its members if it is an ensemble.
+    in_place : bool, default=False
+        Whether what follows changes the network in place.
+
+    Attributes
+    ----------
+    was_built : bool
+        Whether the net had a network.
+
+    Examples
+    --------
+    >>> from skmulti import MultiOutputMLPRegressor
+    >>> from skmulti.before import Before
+    >>> net = MultiOutputMLPRegressor(max_epochs=1)
+    >>> before = Before([net])
+    >>> net.max_epochs = 2
+    >>> before.restore()
+    >>> net.max_epochs
+    1
+    """
+
+    def __init__(self, nets: Sequence[Any], *, in_place: bool = False) -> None:
+        self._nets = [(net, dict(vars(net))) for net in nets]
+        self._net, self._history = nets[0], nets[0].history_
+        self._n_epochs = len(self._history or ())
+        self.was_built = bool(nets[0].initialized_)
+        self._changes = [_InPlace(net) for net in nets if in_place and net.initialized_]
+
+    @property
+    def has_new_epoch(self) -> bool:
+        """Whether the net has finished an epoch since."""
+        history = self._net.history_
+        return len(history or ()) > (self._n_epochs if history is self._history else 0)
+
+    def restore(self) -> None:
+        """Give the net and its members this state again."""
+        for net, attributes in self._nets:
+            held = vars(net)
+            # Never without attributes in between: other threads may read them.
+            held.update(attributes)
+            for name in [name for name in held if name not in attributes]:
+                del held[name]
+        for change in self._changes:
+            change.restore()
+
+
+class _InPlace:
+    """Copies of what training changes in place."""
+
+    def __init__(self, net: Any) -> None:
+        self._numbers = [(number, number.detach().clone()) for number in _numbers(net)]
+        optimizers = [getattr(net, f"{name}_", None) for name in net._optimizers]
+        self._optimizers = [
+            (own, {p: copy.deepcopy(state) for p, state in own.state.items()}, [dict(g) for g in own.param_groups])
+            for own in optimizers
+            if own is not None
+        ]
+        self._history, self._n_epochs = net.history_, len(net.history_ or ())
+        self._streams = net._streams
+        self._state_of_streams = self._streams.__getstate__()
+
+    def restore(self) -> None:
+        with torch.no_grad():
+            for number, value in self._numbers:
+                number.copy_(value)
+        for optimizer, states, groups in self._optimizers:
+            optimizer.state.clear()
+            optimizer.state.update(states)
+            for group, options in zip(optimizer.param_groups, groups, strict=True):
+                group.clear()
+                group.update(options)
+        if self._history is not None:
+            del self._history[self._n_epochs :]
+        self._streams.__setstate__(self._state_of_streams)
+
+
+def _numbers(net: Any) -> list[Tensor]:
+    """Return the parameters and buffers of a net; those of an ensemble that are its members' too."""
+    parts = [getattr(net, f"{name}_", None) for name in (*net._modules, *net._criteria)]
+    return [number for part in parts if isinstance(part, nn.Module) for number in (*part.parameters(), *part.buffers())]

@@ -20,11 +20,13 @@ from skmulti.losses.base import ColumnLoss
 _LARGEST = 30.0
 # The same for powers of its inverse, up to its square.
 _LEAST = -20.0
+# A mean is positive: no raw output is read as less than e^-60, 10^-26 times the mean.
+_LEAST_MEAN = -60.0
 
 
 def exponential(raw: Tensor) -> Tensor:
-    """Return e to the power of ``raw``, continued as a straight line beyond 30."""
-    return raw.clamp(max=_LARGEST).exp() * (1 + (raw - _LARGEST).clamp(min=0))
+    """Return e to the power of ``raw``, continued as a straight line beyond 30 and as a constant below -60."""
+    return raw.clamp(min=_LEAST_MEAN, max=_LARGEST).exp() * (1 + (raw - _LARGEST).clamp(min=0))
 
 
 def growth(log: Tensor, rate: float) -> Tensor:

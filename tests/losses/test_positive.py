@@ -159,3 +159,12 @@ def test_a_count_has_the_probability_spread_and_quantiles_of_scipy():
     np.testing.assert_allclose(loss.std(column(raw))[:, 0], theirs.std(), rtol=1e-12)
     for i, level in enumerate([0.05, 0.5, 0.9]):
         np.testing.assert_array_equal(loss.quantiles(column(raw), [0.05, 0.5, 0.9])[:, 0, i], theirs.ppf(level))
+
+
+@each_loss
+def test_a_mean_is_positive_whatever_the_network_emits(cls, params, power, deviance):
+    raw = torch.tensor([[-1e30], [-1e4], [-200.0], [0.0], [1e20]])
+    mean = cls(**params, mean=2.0).predict(raw)
+    assert (mean > 0).all()
+    assert mean.isfinite().all()
+    assert mean[3] == 2.0

@@ -74,6 +74,14 @@ def test_rows_of_weight_zero_are_as_good_as_gone(two_dimensional):
     assert_same_net(net().fit(X, wild, sample_weight=given), net().fit(X[keep], y[keep]), X)
 
 
+def test_equal_weights_beside_rows_of_weight_zero_are_no_weights_bit_for_bit():
+    params = {"effort": None, "hidden_layer_sizes": (6,), "normalization": "batch", "max_epochs": 3, "random_state": 0}
+    X, y = np.random.default_rng(0).normal(size=(2, 40, 3))
+    weight = np.r_[np.full(30, 3.0), np.zeros(10)]
+    weighted = MultiOutputMLPRegressor(**params).fit(X, y, weight)
+    np.testing.assert_array_equal(weighted.predict(X), MultiOutputMLPRegressor(**params).fit(X[:30], y[:30]).predict(X))
+
+
 def test_zero_weights_of_one_column_take_its_targets_out_as_missing_ones_are():
     X, y = draw()
     weight = np.ones((40, 7))

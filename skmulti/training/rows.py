@@ -66,6 +66,9 @@ class Rows:
         if keep.all():
             return self
         weight = None if self.sample_weight is None else self.sample_weight[keep]
+        if weight is not None and (weight == weight[:1, :1]).all():
+            # Equal weights are no weights.
+            weight = None
         return Rows(self.X[keep], self.y[keep], weight)
 
 

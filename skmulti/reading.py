@@ -126,9 +126,7 @@ class ReadingNet(InputNet):
             If a level lies outside (0, 1), or outside those of a column with several quantiles; if a column's
             loss has no quantiles.
         """
-        levels = list(np.atleast_1d(np.asarray(levels, dtype=float)))
-        if not levels or not all(0 < level < 1 for level in levels):
-            raise ValueError(f"'levels' must lie between 0 and 1, both excluded. Got {levels} instead.")
+        levels = _as_levels(levels, parameter="levels")
         wanted = self._asked_columns(columns)
         families = self._families_that_say("quantiles", wanted)
         inputs = self._checked_inputs(X)
@@ -161,8 +159,7 @@ class ReadingNet(InputNet):
         ValueError
             As `predict_quantiles`.
         """
-        if not 0 < coverage < 1:
-            raise ValueError(f"'coverage' must lie between 0 and 1, both excluded. Got {coverage!r} instead.")
+        (coverage,) = _as_levels(coverage, parameter="coverage", many=False)
         # Rounded, so that the ends of 0.9 are the levels 0.05 and 0.95 that a user writes.
         ends = [round((1 - coverage) / 2, 12), round((1 + coverage) / 2, 12)]
         return self.predict_quantiles(X, ends, columns=columns)
@@ -335,3 +332,18 @@ class ReadingNet(InputNet):
                 f"with a loss that has one, such as 'gaussian_nll'.{otherwise.get(what, '')}"
             )
         return families
+
+
+def _as_levels(given: Any, *, parameter: str, many: bool = True) -> list[float]:
+    """Return levels between 0 and 1 as a list, or refuse them."""
+    try:
+        levels = np.asarray(given)
+    except (TypeError, ValueError):
+        levels = np.empty(0)
+    if levels.dtype.kind not in "fiu" or levels.size == 0 or levels.ndim > many:
+        levels = np.empty(0)
+    if levels.size == 0 or not ((levels > 0) & (levels < 1)).all():
+        shown = levels.reshape(-1).tolist() if many and levels.size else given
+        raise ValueError(f"'{parameter}' must lie between 0 and 1, both excluded. Got {shown!r} instead.")
+    found: list[float] = levels.astype(float).reshape(-1).tolist()
+    return found

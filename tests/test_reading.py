@@ -232,6 +232,15 @@ def test_levels_and_coverages_out_of_range_are_refused(fitted):
             fitted.predict_interval(X, coverage, columns="length")
 
 
+@pytest.mark.parametrize("given", ["high", "0.5", None, [], [[0.1, 0.9]], [0.1, [0.2]], True, 1j], ids=repr)
+def test_levels_and_coverages_that_are_no_numbers_are_refused(fitted, given):
+    X, _ = draw()
+    for name, ask in (("levels", fitted.predict_quantiles), ("coverage", fitted.predict_interval)):
+        message = f"'{name}' must lie between 0 and 1, both excluded. Got {given!r} instead."
+        with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+            ask(X, given, columns="length")
+
+
 def test_a_net_that_was_not_fitted_says_so():
     X, y = draw()
     asks = [lambda one: one.predict(X, return_std=True), lambda one: one.predict_quantiles(X, 0.5),

@@ -218,6 +218,14 @@ class ContractNet(MultiOutputMixin, NeuralNetRegressor, _ClassesMetadata):
         padded = torch.cat([X, X[-1:].expand(rest, *X.shape[1:])])
         return super().evaluation_step((padded, y), training=training)[: len(X)]
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        optimizer = vars(self).get("optimizer_")
+        if isinstance(optimizer, torch.optim.LBFGS) and not hasattr(optimizer, "_params"):
+            # torch pickles groups and state; this optimizer steps on a list of its own beside them.
+            optimizer._params = optimizer.param_groups[0]["params"]
+            optimizer._numel_cache = None
+
     @property
     def _nets(self) -> list[ContractNet]:
         """The net and those that it consists of."""

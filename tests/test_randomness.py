@@ -115,6 +115,16 @@ def test_the_global_generators_stay_where_they_are(kind):
         assert_same_states(global_states(), before)
 
 
+@pytest.mark.parametrize("name", ["iterator_train", "iterator_valid"])
+def test_batches_of_torchs_own_loader_leave_the_global_generators_where_they_are(name):
+    net = make_net("mlp", early_stopping=True, **{name: DataLoader})
+    before = global_states()
+    net.fit(X, Y)
+    first, second = net.predict(X), net.predict(X)
+    assert_same_states(global_states(), before)
+    assert_array_equal(first, second)
+
+
 def test_a_failing_fit_leaves_the_global_generators_where_they_are():
     before = global_states()
     with pytest.raises(ValueError, match="must return one value per row"):
@@ -200,6 +210,12 @@ def test_a_reloaded_net_goes_on_as_the_original(kind):
     torch.rand(7)
     assert_same_parameters(net.partial_fit(X, Y), reloaded.partial_fit(X, Y))
     assert net.history[:, "train_loss"] == reloaded.history[:, "train_loss"]
+
+
+def test_a_reloaded_net_goes_on_with_an_optimizer_that_keeps_a_list_of_parameters():
+    net = make_net(optimizer=torch.optim.LBFGS, lr=0.1, early_stopping=False, batch_size=-1).fit(X, Y)
+    again = pickle.loads(pickle.dumps(net))
+    assert_same_parameters(again.partial_fit(X, Y), net.partial_fit(X, Y))
 
 
 def test_dropout_and_orders_come_from_streams_of_their_own():

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import numpy as np
+import torch
 from sklearn.model_selection import ShuffleSplit
 from skorch.callbacks import EpochTimer, ProgressBar
 from skorch.dataset import ValidSplit
@@ -67,6 +68,18 @@ class BatchingNet(ContractNet):
         if self.lr_schedule == "one_cycle":
             callbacks.insert(1, ("lr_schedule", OneCycle()))
         return callbacks
+
+    def initialize_callbacks(self) -> Any:
+        """Initialize the callbacks, and refuse parameters of one that is not among them."""
+        names = [name for name, _ in self._uniquely_named_callbacks()]
+        for parameter in vars(self) if self.callbacks != "disable" else ():
+            prefix, _, rest = parameter.partition("__")
+            if prefix == "callbacks" and rest and not any(rest == n or rest.startswith(f"{n}__") for n in names):
+                raise ValueError(
+                    f"The {parameter!r} parameter must name a callback of this net: {', '.join(map(repr, names))}. "
+                    f"Got {rest.partition('__')[0]!r} instead."
+                )
+        return super().initialize_callbacks()
 
     def get_split_datasets(self, X: Any, y: Any = None, **split_params: Any) -> tuple[Any, Any]:
         """Return the rows to learn from and the rows to validate on, or None.
@@ -135,6 +148,9 @@ class BatchingNet(ContractNet):
             if n_rows % params["batch_size"] == 1 < n_rows and has_batch_norm(self.module_):
                 # Batch normalisation can't learn from one row: leave out the rest of this epoch.
                 params.setdefault("drop_last", True)
+        elif iterator is DataLoader:
+            # Without one it would draw a seed for its workers from the global generator.
+            params.setdefault("generator", torch.Generator())
         return iterator(dataset, **params)
 
     @staticmethod

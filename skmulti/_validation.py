@@ -70,6 +70,9 @@ def check_targets(y: Any, *, parameter: str = "y", missing: bool = False, keep_f
             f"{parameter} must have shape (n_samples,) or (n_samples, n_columns) with one column or more. "
             f"Got shape {values.shape} instead."
         )
+    if any(stride < 0 for stride in values.strides):
+        # Tensors can't share the memory of an array that runs backwards.
+        values = values.copy()
     ndim = values.ndim
     values = values[:, None] if ndim == 1 else values
     names = names or tuple(f"y{i}" for i in range(values.shape[1]))
@@ -205,7 +208,11 @@ def to_numbers(values: Any, parameter: str) -> Any:
     if isinstance(values, torch.Tensor):
         values = values.detach().cpu().numpy()
     if isinstance(values, (list, tuple)):
-        values = np.asarray(values)
+        values = _stacked(values, parameter)
+    if not hasattr(values, "dtype") and not hasattr(values, "__array__") and not hasattr(values, "columns"):
+        raise TypeError(
+            f"{parameter} must be an array, a data frame, a tensor or a list of rows. Got {_kind(values)} instead."
+        )
     if hasattr(values, "columns"):
         refuse_repeated_names(values, parameter)
         for name, label, dtype in zip(_column_names(values) or (), values.columns, values.dtypes, strict=True):
@@ -216,6 +223,22 @@ def to_numbers(values: Any, parameter: str) -> Any:
     elif hasattr(values, "dtype"):
         _refuse_non_numeric(values, values.dtype, parameter)
     return values
+
+
+def _stacked(values: Any, parameter: str) -> np.ndarray:
+    """Return a list of rows as an array."""
+    try:
+        return np.asarray(values)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"{parameter} must be an array, or a list of rows of numbers that are all of one length. "
+            f"Got a {type(values).__name__} of which NumPy can make no array: {error}"
+        ) from error
+
+
+def _kind(values: Any) -> str:
+    """Return what something is, with its value where that is short."""
+    return repr(values) if isinstance(values, (str, int, float)) and len(repr(values)) < 40 else type(values).__name__
 
 
 def _column_names(values: Any) -> tuple[str, ...] | None:

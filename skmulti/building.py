@@ -305,5 +305,9 @@ class BuildingNet(CheckingNet):
 
 def _shape_of(X: Any) -> tuple[int, ...]:
     """Return what seems to be the shape of a table or of images: X has not been checked yet."""
-    shape = tuple(getattr(X, "shape", None) or np.shape(X if isinstance(X, (list, tuple)) else ()))
+    try:
+        shape = tuple(getattr(X, "shape", None) or np.shape(X if isinstance(X, (list, tuple)) else ()))
+    except ValueError:
+        # Rows of several lengths, which the check refuses.
+        shape = (len(X), 1)
     return shape if len(shape) > 1 else (*(shape or (0,)), 1)

@@ -11,7 +11,7 @@ from skorch.utils import is_dataset
 
 from skmulti._validation import check_inputs, refuse_repeated_names
 from skmulti.encoding import EncodedInputs, InputEncoder, PiecewiseLinear
-from skmulti.tables import TableEncoder
+from skmulti.tables import TableEncoder, as_table
 from skmulti.training import Rows, TrainingNet
 from skmulti.training.rows import is_weighted
 
@@ -49,6 +49,7 @@ class InputNet(TrainingNet):
             if reset:
                 self.input_shape_ = checked.shape[1:]
             return checked
+        X = as_table(X, parameter)
         refuse_repeated_names(X, parameter)
         validate_data(self, X, reset=reset, skip_check_array=True)
         coded = self.table_encoder_.transform(X, missing=self._allows_missing, parameter=parameter)
@@ -113,7 +114,10 @@ class InputNet(TrainingNet):
 
     def _encoded_rows(self, rows: Rows) -> Rows:
         if self.input_encoder_ is None and self.embedding_ is None:
-            return rows
+            if not hasattr(self, "feature_names_in_"):
+                return rows
+            # Callbacks hand them back, without the names that inputs of the user's have.
+            return Rows(rows.X.view(EncodedInputs), rows.y, rows.sample_weight)
         return Rows(self._encoded(rows.X), rows.y, rows.sample_weight)
 
     def forward_iter(self, X: Any, *args: Any, **kwargs: Any) -> Any:

@@ -85,6 +85,19 @@ class TableEncoder:
         return np.concatenate([numbers, self.coder.transform(words)], axis=1)
 
 
+def as_table(X: Any, parameter: str) -> Any:
+    """Return a data frame or an array of rows as it is, lists of rows as an array of objects, or refuse X."""
+    if isinstance(X, (list, tuple)) and len({len(row) if hasattr(row, "__len__") else -1 for row in X}) == 1:
+        rows, X = X, np.empty((len(X), len(X[0]) if hasattr(X[0], "__len__") else 1), dtype=object)
+        X[:] = rows if hasattr(rows[0], "__len__") else [[row] for row in rows]
+    if hasattr(X, "columns") or (isinstance(X, np.ndarray) and X.ndim == 2):
+        return X
+    raise ValueError(
+        f"{parameter} must be a data frame with the columns of fit, or an array of shape (n_samples, n_features) with "
+        f"their values. Got {type(X).__name__} instead."
+    )
+
+
 def _categorical(X: Any) -> list[int]:
     """Return the positions of columns of categories or words; objects may be numbers."""
     found = []

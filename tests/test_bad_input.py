@@ -27,6 +27,39 @@ def refused(message, error=ValueError):
     return pytest.raises(error, match="^" + re.escape(message) + "$")
 
 
+def a_function(row):
+    return row
+
+
+@pytest.mark.parametrize("effort", [None, "fast"])
+@pytest.mark.parametrize(
+    ("given", "kind"),
+    [
+        ("inputs", "'inputs'"),
+        (3.5, "3.5"),
+        ({1, 2}, "set"),
+        (iter([1.0]), "list_iterator"),
+        (a_function, "function"),
+    ],
+    ids=str,
+)
+def test_what_is_no_array_at_all_is_refused(given, kind, effort):
+    for args, name in (((given, Y), "X"), ((X, given), "y"), ((X, Y, given), "sample_weight")):
+        with refused(
+            f"{name} must be an array, a data frame, a tensor or a list of rows. Got {kind} instead.", TypeError
+        ):
+            make_net(effort=effort).fit(*args)
+
+
+@pytest.mark.parametrize("effort", [None, "fast"])
+def test_rows_of_several_lengths_are_refused(effort):
+    ragged = [[1.0], [1.0, 2.0]] * 10
+    for args, name in (((ragged, Y), "X"), ((X, ragged), "y"), ((X, Y, ragged), "sample_weight")):
+        message = f"{name} must be an array, or a list of rows of numbers that are all of one length. Got a list of "
+        with pytest.raises(ValueError, match="^" + re.escape(message)):
+            make_net(effort=effort).fit(*args)
+
+
 def spoilt(values, at, value):
     values = np.array(values, dtype=float)
     for index in at:
@@ -358,3 +391,14 @@ def test_validation_targets_that_a_loss_refuses_are_refused():
     counts = np.arange(20.0)
     with refused("The loss 'poisson' takes targets that are 0 or more. Others came: 'y0 of y_val' has 1."):
         net.fit(X, counts, X_val=X[:2], y_val=[1.0, -1.0])
+
+
+@pytest.mark.parametrize("effort", [None, "fast"])
+@pytest.mark.parametrize("parameter", ["callbacks__nobody", "callbacks__nobody__patience"])
+def test_a_parameter_of_a_callback_that_there_is_not_is_refused(parameter, effort):
+    net = make_net(effort=effort, **{parameter: None})
+    message = (
+        f"^The {parameter!r} parameter must name a callback of this net: 'epoch_timer', .*Got 'nobody' instead\\.$"
+    )
+    with pytest.raises(ValueError, match=message):
+        net.fit(X, Y)

@@ -456,3 +456,17 @@ def test_flat_images_are_no_table_to_heads_either():
     net = MultiHeadRegressor(trunk="cnn", image_shape=(3, 6, 5), effort="fast", max_epochs=1).fit(flat, Y[:20])
     assert not hasattr(net, "members_")
     assert net.recipe_["early_stopping"] is False
+
+
+@pytest.mark.filterwarnings("ignore:X does not have valid feature names")
+def test_a_net_of_a_data_frame_with_categories_takes_rows_as_lists_and_refuses_what_is_no_table():
+    table = frame().assign(size=X[:, 0])
+    net = make_net().fit(table, Y)
+    assert_array_equal(net.predict(table.to_numpy().tolist()[:5]), net.predict(table.to_numpy()[:5]))
+    for values in ({"size": 1.0}, None, 3, "rows", [], [[1.0], [1.0, 2.0]], iter([1]), table["size"], torch.ones(2, 2)):
+        message = (
+            "X must be a data frame with the columns of fit, or an array of shape (n_samples, n_features) with their "
+            f"values. Got {type(values).__name__} instead."
+        )
+        with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+            net.predict(values)

@@ -51,6 +51,18 @@ def test_every_form_of_inputs_fits_the_same(fitted, as_x):
     assert_array_equal(net.predict(as_x(X)), fitted.predict(X))
 
 
+def test_targets_and_inputs_that_run_backwards_fit_the_same(fitted):
+    backwards = [np.ascontiguousarray(values[::-1])[::-1] for values in (X, Y.to_numpy())]
+    net = make_net(max_epochs=60).fit(*backwards)
+    assert_array_equal(net.predict(backwards[0]), fitted.predict(X))
+    flat = backwards[1][:, 1]
+    assert flat.strides[0] < 0
+    assert_array_equal(
+        make_net().fit(X, flat, X_val=X, y_val=flat).predict(X),
+        make_net().fit(X, flat.copy(), X_val=X, y_val=flat.copy()).predict(X),
+    )
+
+
 def test_a_column_of_one_dimension_is_predicted_in_one_and_of_two_in_two():
     y = Y["distance"].to_numpy()
     flat, table = make_net().fit(X, y), make_net().fit(X, y[:, None])

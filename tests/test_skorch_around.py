@@ -99,6 +99,17 @@ def test_epoch_scoring_on_training_rows_and_of_one_dimension(use_caching):
     assert np.isfinite(net.history[:, "train_r2"]).all()
 
 
+@pytest.mark.parametrize("effort", [None, "fast"])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_epoch_scoring_of_data_frames_does_not_warn_of_names(effort, weighted):
+    scoring = EpochScoring("r2", lower_is_better=False, on_train=True, use_caching=False, name="train_r2")
+    frame = pd.DataFrame(X, columns=[f"x{i}" for i in range(X.shape[1])])
+    net = make_net(effort=effort, n_members=1, callbacks=[scoring], max_epochs=2)
+    weight = np.linspace(1, 2, len(X)) if weighted else None
+    net.fit(frame, Y, weight)
+    assert np.isfinite(net.history[:, "train_r2"]).all()
+
+
 def test_epoch_scoring_takes_a_function_of_net_and_rows():
     def largest_error(net, dataset, y):
         return float(np.abs(net.predict(dataset) - np.asarray(y)).max())

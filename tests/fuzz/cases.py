@@ -404,7 +404,8 @@ def _effort(case: Case, params: dict[str, Any], preset: Any) -> None:
         params["categorical_inputs"] = "one_hot"
     if case.frame is not None and params.get("categorical_inputs") is None and rng.random() < 0.3:
         params["categorical_inputs"] = "one_hot"
-    if preset is None and not params.get("scale_inputs") and np.abs(case.X).max(initial=0) > 20:
+    scales = params.get("scale_inputs", preset is not None)
+    if not scales and np.abs(case.X).max(initial=0) > 20:
         case.learns = case.bounded = False
     if case.X.ndim == 2 and case.frame is None and case.form == "float64" and rng.random() < 0.06:
         holes = rng.random(case.X.shape) < 0.15
@@ -592,7 +593,6 @@ def _spoil(case: Case) -> None:
         ("X of one row", X[:1]),
         ("too few rows of X", X[:-1]),
         ("a ragged X", [[1.0], [1.0, 2.0]] * (len(X) // 2) + [[1.0]] * (len(X) % 2)),
-        ("X of None", [[None]] * len(X)),
         ("X a set", set(range(len(X)))),
         ("X a generator", (row for row in X)),
         ("X a function", np.sum),

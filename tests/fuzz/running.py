@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from skmulti import MultiOutputMLPRegressor
 from skmulti.conformal import SplitConformalRegressor
 from skmulti.model_selection import BatchedGridSearchCV, cross_val_predict, cross_validate
 from tests.fuzz.cases import Case, draw_case
@@ -44,6 +46,7 @@ class Outcome:
 
 def run_case(seed: int, number: int, time_limit: float = 20.0) -> Outcome:
     """Run the case of a number."""
+    _warm_up()
     start, watch, text, end = time.perf_counter(), Watch(), "", "broken"
     try:
         with _limited(time_limit), random_state_of(number):
@@ -67,6 +70,13 @@ def run_cases(seed: int, numbers: Any, jobs: int = 1) -> Iterator[Outcome]:
     # Spawned: torch's threads do not survive a fork.
     with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
         yield from pool.map(run_case, itertools.repeat(seed), numbers, chunksize=20)
+
+
+@cache
+def _warm_up() -> None:
+    """Fit once: what a library loads then takes its time, and may set filters of warnings of its own."""
+    X = np.random.default_rng(0).normal(size=(12, 2))
+    MultiOutputMLPRegressor(effort="fast", n_members=2, max_epochs=1, random_state=0).fit(X, X).predict(X)
 
 
 @contextmanager

@@ -163,7 +163,10 @@ def _short(error: BaseException) -> str:
 
 @contextmanager
 def random_state_of(seed: int) -> Any:
-    """Start the global generators at a seed, and put them back."""
+    """Start the global generators at a seed, with one thread, and put everything back."""
+    n_threads = torch.get_num_threads()
+    # More would wait for one another in small work, and round differently.
+    torch.set_num_threads(1)
     numpys, pythons = np.random.get_state(), random.getstate()  # noqa: NPY002
     with torch.random.fork_rng(devices=[]):
         np.random.seed(seed)  # noqa: NPY002
@@ -172,3 +175,4 @@ def random_state_of(seed: int) -> Any:
         yield
     np.random.set_state(numpys)  # noqa: NPY002
     random.setstate(pythons)
+    torch.set_num_threads(n_threads)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -9,6 +11,19 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.utils import check_random_state
+
+# Held while torch's global generator draws from the stream of a net: there is one generator for all threads. A forked
+# child has a lock of its own, since nobody in it would release that of its parent.
+_lent = threading.RLock()
+
+
+def _renew_lock() -> None:
+    global _lent
+    _lent = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)
 
 
 class RandomStreams:
@@ -62,11 +77,14 @@ class RandomStreams:
 
     @contextmanager
     def active(self) -> Iterator[None]:
-        """Let torch draw from this stream inside the block, and from its own afterwards."""
+        """Let torch draw from this stream inside the block, and from its own afterwards.
+
+        Other threads wait for the end of the block before they draw from a stream of theirs.
+        """
         if self._depth:
             yield
             return
-        with torch.random.fork_rng(devices=self._cuda):
+        with _lent, torch.random.fork_rng(devices=self._cuda):
             torch.set_rng_state(self._state)
             for index in self._cuda:
                 if self._cuda_state is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import threading
 import time
 from collections.abc import Generator
 from typing import Any
@@ -24,7 +25,7 @@ def available_threads() -> int:
     fork copies the memory of a process and not its threads: a child that hands work to OpenMP threads its parent
     started waits for them forever.
     """
-    return torch.get_num_threads() if os.getpid() == _IMPORTED_IN else 1
+    return _threads_outside() if os.getpid() == _IMPORTED_IN else 1
 
 
 def choose_threads(n_threads: Any, work: int) -> int:
@@ -49,6 +50,46 @@ def multiplications(module: nn.Module, input_shape: tuple[int, ...]) -> int:
     return work
 
 
+class _Limits:
+    """The blocks of `limited_threads` that are open in this process.
+
+    torch keeps a number for each thread, and gives a new thread the one that was set last: inside a block of another
+    thread, that is not the number of the process.
+    """
+
+    def __init__(self) -> None:
+        self.renew()
+
+    def renew(self) -> None:
+        self._lock, self._known = threading.Lock(), threading.local()
+        self._n_open, self._outside = 0, 1
+
+    def outside(self) -> int:
+        """Return the number that this thread has where it is not limited by the block of another one."""
+        n_threads: int = torch.get_num_threads()
+        return self._outside if self._n_open and not hasattr(self._known, "yes") else n_threads
+
+    def open(self) -> int:
+        """Note that a block begins; return the number outside of it."""
+        with self._lock:
+            outside = self.outside()
+            if not self._n_open:
+                self._outside = outside
+            self._n_open += 1
+        self._known.yes = True
+        return outside
+
+    def close(self) -> None:
+        with self._lock:
+            self._n_open = max(0, self._n_open - 1)
+
+
+_limits = _Limits()
+_threads_outside = _limits.outside
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_limits.renew)
+
+
 class limited_threads:  # noqa: N801
     """Let torch use ``n_threads`` threads inside a block, and as many as before afterwards.
 
@@ -59,13 +100,14 @@ class limited_threads:  # noqa: N801
         self._n_threads = n_threads
 
     def __enter__(self) -> None:
-        self._before = torch.get_num_threads()
-        if self._n_threads != self._before:
+        self._before = _limits.open()
+        if self._n_threads != torch.get_num_threads():
             torch.set_num_threads(self._n_threads)
 
     def __exit__(self, *error: object) -> None:
         if self._n_threads != self._before:
             torch.set_num_threads(self._before)
+        _limits.close()
 
 
 def usable_threads() -> limited_threads:
@@ -101,6 +143,7 @@ class AdaptiveThreads(limited_threads):
 
     def __exit__(self, *error: object) -> None:
         torch.set_num_threads(self._before)
+        _limits.close()
 
     def begin_step(self) -> None:
         """Say that a step begins."""

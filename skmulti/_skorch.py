@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from sklearn.base import BaseEstimator, MultiOutputMixin
+from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import check_is_fitted
 from skorch import NeuralNetRegressor
 from skorch.dataset import unpack_data
@@ -45,12 +46,14 @@ _FOREIGN_NAMES = {
 }
 
 
-class _ClassesMetadata:
+class _OwnMetadata:
     # skorch takes `classes` out of what partial_fit may ask for, and scikit-learn refuses that where it never was in.
-    __metadata_request__partial_fit = {"classes": None}
+    # Labels of rows are for the splitter of `train_split`, to which skorch routes them.
+    __metadata_request__fit = {"groups": UNUSED}
+    __metadata_request__partial_fit = {"classes": None, "groups": UNUSED}
 
 
-class ContractNet(MultiOutputMixin, NeuralNetRegressor, _ClassesMetadata):
+class ContractNet(MultiOutputMixin, NeuralNetRegressor, _OwnMetadata):
     """A skorch regressor that scikit-learn's estimator checks accept."""
 
     history_: Any = None
@@ -87,7 +90,8 @@ class ContractNet(MultiOutputMixin, NeuralNetRegressor, _ClassesMetadata):
             init.__signature__ = _with_inherited_parameters(cls)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name.endswith("_") and name not in self._not_components:
+        is_stray = _is_component(value) and name[0] != "_" and name not in inspect.signature(type(self)).parameters
+        if (name.endswith("_") or is_stray) and name not in self._not_components:
             super().__setattr__(name, value)
         else:
             object.__setattr__(self, name, value)
@@ -107,6 +111,8 @@ class ContractNet(MultiOutputMixin, NeuralNetRegressor, _ClassesMetadata):
         users = [item[1] if isinstance(item, (tuple, list)) else item for item in self.callbacks or []]
         params: dict[str, Any] = {}
         for name, callback in self._uniquely_named_callbacks():
+            if f"callbacks__{name}" in vars(self):
+                callback = vars(self)[f"callbacks__{name}"]
             if any(callback is given for given in users):
                 params[f"callbacks__{name}"] = callback
             if callback is not None and not isinstance(callback, type):
@@ -157,8 +163,13 @@ class ContractNet(MultiOutputMixin, NeuralNetRegressor, _ClassesMetadata):
         with self._unchanged_on_error():
             self.__dict__.update(params)
             live = {name: value for name, value in params.items() if self._is_live_param(name)}
+            whole = [name for name in live if name.startswith("callbacks__") and name.count("__") == 1]
             if live and self.initialized_:
                 with self._with_recipe():
+                    if whole:
+                        # They are read where callbacks are built; skorch looks for those that it has built before.
+                        self._initialize_callbacks()
+                    live = {name: value for name, value in live.items() if name not in whole}
                     super().set_params(**self._as_chosen(live))
         return self
 
@@ -240,6 +251,10 @@ class ContractNet(MultiOutputMixin, NeuralNetRegressor, _ClassesMetadata):
         except BaseException:
             before.restore()
             raise
+
+
+def _is_component(value: Any) -> bool:
+    return isinstance(value, (torch.nn.Module, torch.optim.Optimizer))
 
 
 def missing_rows(n_rows: int) -> int:

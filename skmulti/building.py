@@ -163,7 +163,9 @@ class BuildingNet(CheckingNet):
         """Return the columns of each head of the module; None where it has no heads."""
         return None
 
-    def _begin(self, X: Any, y: Any, sample_weight: Any, validation: tuple[Any, Any, Any]) -> tuple[Rows, Rows | None]:
+    def _begin(
+        self, X: Any, y: Any, sample_weight: Any, validation: tuple[Any, Any, Any], groups: Any = None
+    ) -> tuple[Rows, Rows | None]:
         """Check everything, resolve the columns and build the net; return the checked data."""
         self._check_parameters()
         if y is None:
@@ -177,8 +179,8 @@ class BuildingNet(CheckingNet):
         self._y_ndim = targets.ndim
         self._refuse_empty_columns(targets)
         weights = check_sample_weight(sample_weight, len(inputs), targets.names)
-        rows = Rows(inputs, targets.values, weights).that_count()
-        holdout = self._check_holdout(*validation)
+        rows = Rows(inputs, targets.values, weights, self._check_groups(groups, len(inputs))).that_count()
+        holdout = self._check_holdout(*validation, groups=groups)
         self._set_up(rows, holdout)
         return rows, holdout
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.utils._param_validation import validate_parameter_constraints
-from sklearn.utils.validation import check_consistent_length
+from sklearn.utils.validation import check_consistent_length, column_or_1d
 from skorch.dataset import Dataset
 from torch.utils.data import DataLoader
 
@@ -54,7 +54,7 @@ class CheckingNet(EffortNet):
             )
         return targets
 
-    def _check_rows(self, X: Any, y: Any, sample_weight: Any, suffix: str = "") -> Rows:
+    def _check_rows(self, X: Any, y: Any, sample_weight: Any, suffix: str = "", groups: Any = None) -> Rows:
         """Check rows against those of the first fit; the suffix belongs to the names of the arguments."""
         missing = self.missing_targets == "mask"
         targets = self._check_targets(y, parameter=f"y{suffix}", missing=missing, keep_float32=True)
@@ -62,12 +62,31 @@ class CheckingNet(EffortNet):
         check_consistent_length(inputs, targets.values)
         names = tuple(self.target_names_)
         weights = check_sample_weight(sample_weight, len(inputs), names, parameter=f"sample_weight{suffix}")
-        return Rows(inputs, targets.values, weights).that_count()
+        return Rows(inputs, targets.values, weights, self._check_groups(groups, len(inputs))).that_count()
 
-    def _check_holdout(self, X_val: Any, y_val: Any, sample_weight_val: Any) -> Rows | None:
+    def _check_groups(self, groups: Any, n_rows: int) -> np.ndarray | None:
+        """Check labels of rows, or say that nobody would look at them."""
+        if groups is None:
+            return None
+        if self.train_split is None:
+            raise ValueError(
+                "The 'groups' argument is for 'train_split', which decides about validation rows. Got groups and "
+                "train_split=None; use for example train_split=ValidSplit(GroupKFold(5)) (skorch.dataset.ValidSplit)."
+            )
+        labels = column_or_1d(groups)
+        if len(labels) != n_rows:
+            raise ValueError(f"The 'groups' argument must have one label per row, {n_rows}. Got {len(labels)} instead.")
+        return labels
+
+    def _check_holdout(self, X_val: Any, y_val: Any, sample_weight_val: Any, groups: Any = None) -> Rows | None:
         if (X_val is None) != (y_val is None):
             missing = "X_val" if X_val is None else "y_val"
             raise ValueError(f"X_val and y_val must be given together. Got no {missing}.")
+        if X_val is not None and groups is not None:
+            raise ValueError(
+                "The 'groups' argument must be None where X_val and y_val are the validation rows, since 'train_split' "
+                "is not asked then. Got groups and X_val; leave one of them out."
+            )
         return None if X_val is None else self._check_rows(X_val, y_val, sample_weight_val, "_val")
 
     def _check_parameters(self) -> None:

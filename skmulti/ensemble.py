@@ -205,7 +205,7 @@ class EnsembleNet(BuildingNet):
         with self._unchanged_on_error():
             super().set_params(**params)
             # Members of an ensemble that is to be another one stay as they are.
-            same = members is self._members and self.n_members in ("auto", len(members))
+            same = bool(members) and members is self._members and self.n_members in ("auto", len(members))
             for member in members if same else ():
                 live = {n: value for n, value in self._as_chosen(params).items() if member._is_live_param(n)}
                 member.set_params(**member_copies(live))

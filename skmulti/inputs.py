@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -117,8 +118,8 @@ class InputNet(TrainingNet):
             if not hasattr(self, "feature_names_in_"):
                 return rows
             # Callbacks hand them back, without the names that inputs of the user's have.
-            return Rows(rows.X.view(EncodedInputs), rows.y, rows.sample_weight)
-        return Rows(self._encoded(rows.X), rows.y, rows.sample_weight)
+            return dataclasses.replace(rows, X=rows.X.view(EncodedInputs))
+        return dataclasses.replace(rows, X=self._encoded(rows.X))
 
     def forward_iter(self, X: Any, *args: Any, **kwargs: Any) -> Any:
         """Yield what the module makes of inputs, batch by batch, as in skorch; arrays are encoded first."""

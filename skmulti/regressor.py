@@ -345,6 +345,7 @@ class MultiOutputNetRegressor(EnsembleNet):
         y: Any,
         sample_weight: Any = None,
         *,
+        groups: Any = None,
         X_val: Any = None,
         y_val: Any = None,
         sample_weight_val: Any = None,
@@ -360,6 +361,9 @@ class MultiOutputNetRegressor(EnsembleNet):
         sample_weight : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
             Weights of the rows, or of each row's columns (a group of columns has their mean). Each term is a
             weighted mean; only ratios of weights matter.
+        groups : array-like of shape (n_samples,), default=None
+            Labels of the rows, which `train_split` is given, as in skorch: ``ValidSplit(GroupKFold(5))`` keeps rows of
+            one label together.
         X_val, y_val : array-like, default=None
             Validation rows, in place of a share of X. In a pipeline, name "X_val" in its ``transform_input``.
         sample_weight_val : array-like, default=None
@@ -390,9 +394,10 @@ class MultiOutputNetRegressor(EnsembleNet):
         members that have finished an epoch, and fits their stacking weights; `members_` are fewer then.
         """
         if self.warm_start and self.initialized_:
-            return self.partial_fit(X, y, sample_weight, X_val=X_val, y_val=y_val, sample_weight_val=sample_weight_val)
+            validation = {"X_val": X_val, "y_val": y_val, "sample_weight_val": sample_weight_val}
+            return self.partial_fit(X, y, sample_weight, groups=groups, **validation)
         with self._as_before_on_error(goes_on=False), self._leaving_recipe(), usable_threads():
-            rows, holdout = self._begin(X, y, sample_weight, (X_val, y_val, sample_weight_val))
+            rows, holdout = self._begin(X, y, sample_weight, (X_val, y_val, sample_weight_val), groups)
             self._learns_blend = True
             self._train(rows, holdout)
         return self
@@ -403,6 +408,7 @@ class MultiOutputNetRegressor(EnsembleNet):
         y: Any,
         sample_weight: Any = None,
         *,
+        groups: Any = None,
         X_val: Any = None,
         y_val: Any = None,
         sample_weight_val: Any = None,
@@ -420,6 +426,8 @@ class MultiOutputNetRegressor(EnsembleNet):
             Targets.
         sample_weight : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
             Weights of the rows, or of each row's columns.
+        groups : array-like of shape (n_samples,), default=None
+            Labels of the rows, for `train_split`.
         X_val, y_val, sample_weight_val : array-like, default=None
             Validation rows and their weights.
 
@@ -448,13 +456,13 @@ class MultiOutputNetRegressor(EnsembleNet):
             # Rows come in parts: one part says too little of all.
             self._learns_blend = False
             if not self.initialized_:
-                rows, holdout = self._begin(X, y, sample_weight, validation)
+                rows, holdout = self._begin(X, y, sample_weight, validation, groups)
                 self.target_scaler_ = self.target_scaler_.thaw()
             else:
                 self._check_parameters()
                 self._settle_again()
-                rows = self._check_rows(X, y, sample_weight)
-                holdout = self._check_holdout(*validation)
+                rows = self._check_rows(X, y, sample_weight, groups=groups)
+                holdout = self._check_holdout(*validation, groups=groups)
                 self._change_terms(rows, holdout)
             self._train(rows, holdout)
         return self

@@ -43,11 +43,13 @@ class BatchingNet(ContractNet):
     """
 
     _streams: RandomStreams
-    # Multiplications of the network for one row.
-    _work_per_row: int
+    # Multiplications of the network for one row; 0 where a subclass builds a module of its own.
+    _work_per_row: int = 0
     # The shape of one row as the network takes it.
     _encoded_shape: tuple[int, ...]
     _holdout: Rows | None = None
+    # Labels of the training rows for `train_split`, while the net trains.
+    _row_groups: np.ndarray | None = None
     # Its validation rows as a member of an ensemble: one of the folds that share out all rows.
     _fold: Fold | None = None
     # Whether it learns from a bootstrap sample of its rows.
@@ -97,6 +99,8 @@ class BatchingNet(ContractNet):
         if self.train_split is None and self.early_stopping:
             train, valid = ValidSplit(self._share())(self.get_dataset(X, y), y)
         else:
+            if self._row_groups is not None:
+                split_params.setdefault("groups", self._row_groups)
             train, valid = super().get_split_datasets(X, y, **split_params)
         if self.early_stopping and valid is None:
             raise ValueError(

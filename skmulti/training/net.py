@@ -35,6 +35,7 @@ _OF_ONE_TRAINING = (
     "_last_good",
     "_was_interrupted",
     "_loop",
+    "_row_groups",
     "_on_member_epoch",
     "_way",
 )
@@ -249,6 +250,7 @@ class TrainingNet(BatchingNet):
         """Run skorch's training on checked rows."""
         n_epochs_before, was_interrupted = len(self.history_), False
         self._holdout = None if holdout is None else self._encoded_rows(holdout)
+        self._row_groups = rows.groups
         rows = self._encoded_rows(rows)
         X, y = rows.inputs, rows.y
         try:

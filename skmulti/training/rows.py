@@ -24,6 +24,8 @@ class Rows:
         Targets in the user's units; NaN where one is missing.
     sample_weight : ndarray of shape (n_rows, 1) or (n_rows, n_columns), or None
         Weights of the rows, or of each row's columns.
+    groups : ndarray of shape (n_rows,), or None
+        Labels of the rows, for a `train_split` that keeps rows of one label together.
 
     Examples
     --------
@@ -37,6 +39,7 @@ class Rows:
     X: np.ndarray
     y: np.ndarray
     sample_weight: np.ndarray | None = None
+    groups: np.ndarray | None = None
 
     @property
     def inputs(self) -> Any:
@@ -69,7 +72,8 @@ class Rows:
         if weight is not None and (weight == weight[:1, :1]).all():
             # Equal weights are no weights.
             weight = None
-        return Rows(self.X[keep], self.y[keep], weight)
+        groups = None if self.groups is None else self.groups[keep]
+        return Rows(self.X[keep], self.y[keep], weight, groups)
 
 
 def is_weighted(X: Any) -> bool:

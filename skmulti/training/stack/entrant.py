@@ -86,6 +86,7 @@ class Entrant:
         rows = net._encoded_rows(member.rows)
         self.X, self.y = rows.inputs, rows.y
         self._n_epochs_before = len(net.history_ or ())
+        net._row_groups = rows.groups
         net._holdout = None if member.holdout is None else net._encoded_rows(member.holdout)
         train, valid = net.get_split_datasets(self.X, self.y)
         self._datasets = {"dataset_train": train, "dataset_valid": valid}

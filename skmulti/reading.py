@@ -303,6 +303,16 @@ class ReadingNet(InputNet):
         is_column = columns in self.target_names_ if isinstance(columns, str) else isinstance(columns, Integral)
         return values[:, 0] if is_column or self._y_ndim == 1 else values
 
+    def _columns_not_finite(self, X: np.ndarray) -> list[str]:
+        raw = self._raw(X)
+        y_pred = self._reader.predict(raw)
+        good, well_read = raw.isfinite().all(0).tolist(), y_pred.isfinite().all(0).tolist()
+        return [
+            term.name
+            for term in self.terms_
+            if not all([*(good[i] for i in term.raw), *(well_read[i] for i in term.columns)])
+        ]
+
     def _refuse_unfitted(self) -> None:
         # scikit-learn's check asks for more than this, and takes its time.
         if not self.initialized_:

@@ -12,7 +12,9 @@ from skmulti.training.flat import FlatOptimizer
 
 
 class TrainingDivergedError(ValueError):
-    """A loss became NaN or infinite in training; the net keeps its last good epoch, or is as before if there is none.
+    """A loss or a prediction became NaN or infinite in training.
+
+    The net keeps its last good epoch, or is as before if there is none.
 
     Examples
     --------
@@ -79,10 +81,12 @@ def _is_finite(numbers: torch.Tensor) -> bool:
     return math.isfinite(numbers.sum().item()) or bool(numbers.isfinite().all())
 
 
-def divergence_message(epoch: int, term_losses: Mapping[str, float]) -> str:
-    """Return what to say of an epoch whose losses or whose parameters are not all finite."""
+def divergence_message(epoch: int, term_losses: Mapping[str, float], broken_columns: Sequence[str] = ()) -> str:
+    """Return what to say of an epoch after which losses, predictions or parameters are not all finite."""
     bad = [f"{name!r} ({value})" for name, value in term_losses.items() if not math.isfinite(value)]
     what = f"the loss of {', '.join(bad)} is not finite" if bad else "a parameter of the network is not finite"
+    if broken_columns and not bad:
+        what = f"the prediction of {', '.join(map(repr, broken_columns))} is not finite after the last step"
     kept = "parameters of the last good epoch" if epoch > 1 else "state from before this call"
     return (
         f"Training diverged in epoch {epoch}: {what}. The net keeps the {kept}. "

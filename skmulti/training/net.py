@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -26,6 +27,8 @@ from skmulti.training.way import STEPPING, TrainingLoop, is_watched, overridden,
 # What a net has while it trains, and not before or after.
 _OF_ONE_TRAINING = (
     "_batch_terms",
+    "_broken_columns",
+    "_end",
     "_epoch_terms",
     "_exact_losses",
     "_first_broken",
@@ -39,6 +42,10 @@ _OF_ONE_TRAINING = (
     "_on_member_epoch",
     "_way",
 )
+
+
+# Rows whose predictions are looked at after the last step: enough to find what overflows, few beside an epoch.
+_ROWS_TO_LOOK_AT = 1024
 
 
 class TrainingNet(BatchingNet):
@@ -65,6 +72,9 @@ class TrainingNet(BatchingNet):
     _first_broken: Mapping[str, float] = MappingProxyType({})
     # Of a member that trains: tells its ensemble of an epoch, in place of its own log.
     _on_member_epoch: Callable[[], None] | None = None
+    _broken_columns: Sequence[str] = ()
+    # The last epoch of this training, and rows to predict after it.
+    _end: tuple[int, np.ndarray] | None = None
     _judged: Mapping[bool, tuple[Any, Any, str, bool]] = MappingProxyType({})
 
     def on_batch_begin(self, net: Any, batch: Any = None, training: bool = False, **kwargs: Any) -> None:
@@ -203,11 +213,23 @@ class TrainingNet(BatchingNet):
         return dict(zip(names, broken[0].tolist() if len(broken) else means, strict=True))
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
-        """Renew the copy of the parameters, or stop where a loss or a parameter is not finite."""
-        if not self._first_broken and (self._last_good is None or self._last_good.renew()):
+        """Renew the copy of the parameters, or stop where a loss, a parameter or a prediction is not finite."""
+        row = last_row(self.history)
+        # Losses are those before each step: only validation, or a prediction, knows of the last one.
+        if self._end is not None and row["epoch"] == self._end[0] and f"valid_loss__{self.terms_[0].name}" not in row:
+            self._broken_columns = self._columns_not_finite(self._end[1])
+        sound = not self._first_broken and not self._broken_columns
+        if sound and (self._last_good is None or self._last_good.renew()):
             return
-        row = self.history[-1]
-        raise TrainingDivergedError(divergence_message(row["epoch"], self._first_broken))
+        raise TrainingDivergedError(divergence_message(row["epoch"], self._first_broken, self._broken_columns))
+
+    def _plan_end(self, X: np.ndarray, n_epochs: int) -> None:
+        """Look at predictions for some of the encoded inputs X after so many epochs more."""
+        self._end = (len(self.history_ or ()) + n_epochs, rows_to_look_at(X))
+
+    def _columns_not_finite(self, X: np.ndarray) -> list[str]:
+        """Return the terms whose raw outputs or predictions for encoded inputs are not all finite."""
+        return []
 
     def _encoded_rows(self, rows: Rows) -> Rows:
         """Return checked rows as the network takes them."""
@@ -253,6 +275,7 @@ class TrainingNet(BatchingNet):
         self._row_groups = rows.groups
         rows = self._encoded_rows(rows)
         X, y = rows.inputs, rows.y
+        self._plan_end(rows.X, self.max_epochs)
         try:
             n_rows = self._rows_per_batch(self.batch_size, len(rows.y), training=True)
             with self._threads(min(n_rows, len(rows.y))), self._streams.active(), self._counted_batches(rows):
@@ -299,3 +322,8 @@ class TrainingNet(BatchingNet):
         if len(self.history) and recorded_last not in self.history[-1]:
             del self.history[-1:]
         self.n_iter_ = len(self.history)
+
+
+def rows_to_look_at(X: np.ndarray) -> np.ndarray:
+    """Return some rows from all over a table, at most two thousand."""
+    return X[:: max(1, len(X) // _ROWS_TO_LOOK_AT)]

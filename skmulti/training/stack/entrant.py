@@ -14,7 +14,7 @@ from skmulti.training.epoch_losses import BatchLosses
 from skmulti.training.flat import FlatOptimizer
 from skmulti.training.interrupt import was_interrupted
 from skmulti.training.loader import TensorLoader
-from skmulti.training.net import TrainingNet
+from skmulti.training.net import TrainingNet, rows_to_look_at
 from skmulti.training.schedule import OneCycle
 from skmulti.training.way import is_watched
 
@@ -85,6 +85,7 @@ class Entrant:
         net = self.net
         rows = net._encoded_rows(member.rows)
         self.X, self.y = rows.inputs, rows.y
+        self._inputs = rows.X
         self._n_epochs_before = len(net.history_ or ())
         net._row_groups = rows.groups
         net._holdout = None if member.holdout is None else net._encoded_rows(member.holdout)
@@ -125,6 +126,16 @@ class Entrant:
         else:
             self._notify("on_epoch_begin", **self._datasets)
         self.has_epoch = True
+
+    @property
+    def ends_unseen(self) -> bool:
+        """Return whether this is its last epoch, after which no validation measures what the last step did."""
+        return self.epochs_left == 1 and self.valid is None
+
+    def predicts_well(self) -> bool:
+        """Return whether predictions of the net, which has the numbers after its last step, are finite."""
+        self.net._broken_columns = self.net._columns_not_finite(rows_to_look_at(self._inputs))
+        return not self.net._broken_columns
 
     def end_epoch(self, train: MemberLosses, valid: MemberLosses | None) -> None:
         """Record the losses of an epoch, and let callbacks see them."""
@@ -209,6 +220,7 @@ class Entrant:
         net._last_good = None
         self._give_back(best)
         n_rows = self.loader.batch_size
+        net._plan_end(self._inputs, self.epochs_left - self.has_epoch)
         with net._threads(n_rows), net._streams.active():
             while not self.is_over:
                 if self.has_epoch:

@@ -134,9 +134,11 @@ class StackTrainer:
         self._optimizer.read_options()
         train = self._train()
         valid = self._validate() if self._valid is not None else [None] * len(self._entrants)
-        finite = self._parameters.renew_good(
-            [k for k, losses in enumerate(zip(train, valid, strict=True)) if all(map(_is_finite, losses))]
-        )
+        sound = {k for k, losses in enumerate(zip(train, valid, strict=True)) if all(map(_is_finite, losses))}
+        ending = [k for k in sorted(sound) if self._entrants[k].ends_unseen]
+        self._parameters.publish(ending)
+        sound -= {k for k in ending if not self._entrants[k].predicts_well()}
+        finite = self._parameters.renew_good(sorted(sound))
         self._parameters.publish(watched)
         way = TrainingLoop("stack", self._network.name, "stacked")
         for k, entrant in enumerate(self._entrants):

@@ -478,3 +478,47 @@ def test_the_recipe_of_a_single_net_has_no_linear_path():
     net = make_net(n_members=1).fit(X, Y)
     assert net.recipe_["linear_path"] is False
     assert not hasattr(net, "members_")
+
+
+@pytest.mark.parametrize(("effort", "fraction"), [("fast", 0.33), ("default", 0.2), ("best", 0.1)])
+def test_auto_on_a_table_is_what_the_docstring_says(effort, fraction):
+    X = np.random.default_rng(0).normal(size=(30, 3))
+    net = MultiOutputMLPRegressor(effort=effort, n_members=2, max_epochs=1, random_state=0).fit(X, X[:, :2])
+    said = {
+        "missing_inputs": "impute",
+        "categorical_inputs": "one_hot",
+        "numeric_embedding": "mixed",
+        "linear_path": True,
+        "early_stopping": True,
+        "validation_fraction": fraction,
+    }
+    assert {name: net.recipe_[name] for name in said} == said
+    assert "valid_loss" in net.history_[-1]
+
+
+@pytest.mark.parametrize(("effort", "n_members"), [("fast", 1), ("default", 1), ("best", 5)])
+def test_auto_on_images_is_what_the_docstring_says(effort, n_members):
+    X = np.random.default_rng(0).normal(size=(16, 8, 8))
+    net = MultiOutputCNNRegressor(effort=effort, max_epochs=1, random_state=0).fit(X, X[:, 0, :2])
+    said = {
+        "missing_inputs": "error",
+        "categorical_inputs": "error",
+        "numeric_embedding": None,
+        "linear_path": False,
+        "early_stopping": False,
+        "validation_fraction": 0.1,
+        "n_iter_no_change": 10,
+        "n_members": n_members,
+    }
+    assert {name: net.recipe_[name] for name in said} == said
+    assert "valid_loss" not in net.history_[-1]
+
+
+def test_predict_refuses_nan_only_where_it_is_not_imputed():
+    X = np.random.default_rng(0).normal(size=(30, 3))
+    holes = np.array([[np.nan, 0.0, 0.0]])
+    fitted = MultiOutputMLPRegressor(n_members=2, max_epochs=1, random_state=0).fit(X, X[:, :2])
+    assert np.isfinite(fitted.predict(holes)).all()
+    plain = MultiOutputMLPRegressor(effort=None, max_epochs=1, random_state=0).fit(X, X[:, :2])
+    with pytest.raises(ValueError, match="NaN"):
+        plain.predict(holes)

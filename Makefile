@@ -22,7 +22,7 @@ help:
 	@echo "make lint      check style and types (make format repairs style)"
 	@echo "make docs      write docs/losses.md and the docstrings of the named estimators from docstrings"
 	@echo "make claims    measure what the package claims: giou, rotation, coverage, speed and more"
-	@echo "make bench     time fit and predict, and measure memory, beside others; some five minutes"
+	@echo "make bench     time fit and predict, and measure memory, beside others; some ten minutes"
 	@echo "make bench-search  time searches and ensembles beside others; some five minutes"
 	@echo "make bench-accuracy  compare accuracy with forests, ridge and others on FOLDER (by default OpenML's copies)"
 	@echo "make clean     remove the environment and everything made"

@@ -29,13 +29,13 @@ def parse(description, works):
     return args
 
 
-def run_in_turn(contestants, rounds, repeat=1):
+def run_in_turn(contestants, rounds, repeat=1, cold=()):
     """Run A B C A B C ... after a warm-up of each; return the seconds of each round, and what each returned last.
 
-    With `repeat`, each turn runs a contestant so many times and counts the mean.
+    With `repeat`, each turn runs a contestant so many times and counts the mean. Those in `cold` have no warm-up.
     """
     seconds = {name: [] for name in contestants}
-    last = {name: run() for name, run in contestants.items()}
+    last = {name: run() for name, run in contestants.items() if name not in cold}
     for _ in range(rounds):
         for name, run in contestants.items():
             start = time.perf_counter()
@@ -64,7 +64,7 @@ def compare(seconds, bars, ours="ours"):
     return compared
 
 
-def show(work, compared):
+def show(work, compared, ours="ours"):
     """Print the ratios of one work."""
     for rival, figures in compared.items():
         bar = (
@@ -73,7 +73,7 @@ def show(work, compared):
             else f"   bar {figures['bar']:g}: {'reached' if figures['reached'] else 'NOT REACHED'}"
         )
         spread = f"({figures['least']:.2f} to {figures['most']:.2f})"
-        print(f"{work:14} ours / {rival:22} {figures['ratio']:6.3f} {spread:16}{bar}", flush=True)
+        print(f"{work:14} {ours} / {rival:22} {figures['ratio']:6.3f} {spread:16}{bar}", flush=True)
 
 
 def machine():

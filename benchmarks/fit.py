@@ -3,7 +3,9 @@
 ``python benchmarks/fit.py`` runs all works, ``python benchmarks/fit.py small tiny`` those two. Contestants take turns
 in one process; the table shows ratios of medians, ours / theirs, with the least and the most of the rounds, and the
 mean squared error on the training rows, so that nobody wins by doing less. The hand-written loop has the same initial
-parameters and the same batches. ``numbers`` trains each network by our loop and by skorch's own and compares them.
+parameters and the same batches. ``ours`` is one plain net (``effort=None``); ``default`` times the default estimator on
+the same data, and shows the error of all contestants on rows that nobody trained on. ``numbers`` trains each network by
+our loop and by skorch's own and compares them.
 """
 
 import dataclasses
@@ -25,6 +27,8 @@ from skmulti import MultiOutputCNNRegressor, MultiOutputMLPRegressor
 from skmulti.training import RandomStreams
 
 LR = 1e-3
+# An error needs no more.
+MOST_TEST_ROWS = 2_000
 
 
 @dataclass(frozen=True)
@@ -98,7 +102,7 @@ def by_hand(work, X, y):
             optimizer.zero_grad()
             criterion(module(X[rows]), y[rows]).backward()
             optimizer.step()
-    return lambda: module(X).detach().numpy()
+    return lambda inputs: module(torch.from_numpy(inputs)).detach().numpy()
 
 
 def by_sklearn(work, X, y):
@@ -116,7 +120,7 @@ def by_sklearn(work, X, y):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         net.fit(X, y)
-    return lambda: net.predict(X)
+    return net.predict
 
 
 def by_skorch(work, X, y):
@@ -128,29 +132,67 @@ def by_skorch(work, X, y):
             batch_size=work.batch_size, iterator_train__shuffle=True, train_split=None, verbose=0,
         )  # fmt: skip
         net.fit(X, y)
-    return lambda: net.predict(X)
+    return net.predict
 
 
 def by_us(work, X, y, **params):
-    """Train ours with its defaults."""
-    net = work.estimator(**params).fit(X, y)
-    return lambda: net.predict(X)
+    """Train our plain net."""
+    return work.estimator(**params).fit(X, y).predict
+
+
+def by_default(work, X, y, **params):
+    """Train the default estimator, which takes nothing of the work but its data."""
+    estimator = MultiOutputCNNRegressor if len(work.shape) == 3 else MultiOutputMLPRegressor
+    return estimator(random_state=0, **params).fit(X, y).predict
+
+
+def runs_on(work, X, y, **ours):
+    """Return what trains on these rows, by name; scikit-learn has no network for images."""
+    rivals = {HAND: by_hand, SKLEARN: by_sklearn, SKORCH: by_skorch}
+    if len(work.shape) == 3:
+        del rivals[SKLEARN]
+    return {who: lambda train=train: train(work, X, y) for who, train in {**ours, **rivals}.items()}
+
+
+def errors(predict, X, y):
+    """Return the mean squared error of each prediction; that of the mean is 1."""
+    return {who: float(np.mean((read(X) - y) ** 2)) for who, read in predict.items()}
+
+
+def in_words(quality):
+    """Return errors as one line."""
+    return ", ".join(f"{who} {value:.4f}" for who, value in quality.items())
 
 
 def race(name, rounds):
     """Time one work; return its ratios and the quality that each contestant reached."""
     work = WORKS[name]
     X, y = work.data()
-    contestants = {"ours": by_us, HAND: by_hand, SKLEARN: by_sklearn, SKORCH: by_skorch}
-    if len(work.shape) == 3:
-        del contestants[SKLEARN]
-    contestants = {who: lambda train=train: train(work, X, y) for who, train in contestants.items()}
-    seconds, predict = run_in_turn(contestants, rounds)
+    seconds, predict = run_in_turn(runs_on(work, X, y, ours=by_us), rounds)
     compared = compare(seconds, work.bars)
-    quality = {who: float(np.mean((read() - y) ** 2)) for who, read in predict.items()}
+    quality = errors(predict, X, y)
     show(name, compared)
-    print(f"{name:14} training error: " + ", ".join(f"{who} {value:.4f}" for who, value in quality.items()))
+    print(f"{name:14} training error: {in_words(quality)}", flush=True)
     return {"compared": compared, "seconds": seconds, "training_error": quality}
+
+
+def race_default(rounds):
+    """Time the default estimator on all works, and compare the errors on rows that nobody trained on.
+
+    It takes seconds, so that a seventh of the rounds is enough, without a warm-up.
+    """
+    results = {}
+    for name, work in WORKS.items():
+        n_test = min(work.n_rows, MOST_TEST_ROWS)
+        X, y = dataclasses.replace(work, n_rows=work.n_rows + n_test).data()
+        runs = runs_on(work, X[n_test:], y[n_test:], default=by_default)
+        seconds, predict = run_in_turn(runs, max(1, rounds // 7), cold=("default",))
+        compared = compare(seconds, {}, ours="default")
+        quality = errors(predict, X[:n_test], y[:n_test])
+        show(name, compared, ours="default")
+        print(f"{name:14} default {median(seconds['default']):.1f} s   test error: {in_words(quality)}", flush=True)
+        results[name] = {"compared": compared, "seconds": seconds, "test_error": quality}
+    return results
 
 
 def race_losses(rounds):
@@ -210,7 +252,13 @@ def compare_numbers(rounds):
 
 def main():
     """Run the works that are asked for."""
-    others = {"losses": race_losses, "growth": race_sizes, "short": time_short_fit, "numbers": compare_numbers}
+    others = {
+        "default": race_default,
+        "losses": race_losses,
+        "growth": race_sizes,
+        "short": time_short_fit,
+        "numbers": compare_numbers,
+    }
     args = parse(__doc__.splitlines()[0], [*WORKS, *others])
     results = {}
     for name in args.works:

@@ -2,7 +2,7 @@
 
 Contestants take turns in one process; the table shows ratios of medians, ours / theirs, with the least and the most of
 the rounds. All networks have the same sizes, and ours, the bare module and skorch the same parameters; how far their
-predictions lie apart is printed as well.
+predictions lie apart is printed as well. The default estimator, an ensemble, is timed beside the same rivals.
 """
 
 import warnings
@@ -10,7 +10,7 @@ import warnings
 import numpy as np
 import torch
 from contest import compare, parse, run_in_turn, save, show
-from fit import WORKS
+from fit import WORKS, by_default
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPRegressor
 from skorch import NeuralNetRegressor
@@ -26,7 +26,10 @@ BATCH = 1024
 
 
 def contestants():
-    """Return functions of inputs that predict, by name; all are fitted to the small table."""
+    """Return functions of inputs that predict, by name: for the plain net and for the default, beside its rivals.
+
+    All are fitted to the small table.
+    """
     work = WORKS["small"]
     X, y = work.data()
     ours = work.estimator(max_epochs=1, scale_targets=False).fit(X, y)
@@ -42,13 +45,16 @@ def contestants():
             parts = torch.from_numpy(X).split(BATCH)
             return (module(parts[0]) if len(parts) == 1 else torch.cat([module(part) for part in parts])).numpy()
 
-    return {"ours": ours.predict, BARE: bare, SKLEARN: sklearn_net.predict, SKORCH: skorch_net.predict}
+    # How long it learned does not change how long it predicts.
+    default = by_default(work, X, y, max_epochs=1)
+    rivals = {BARE: bare, SKLEARN: sklearn_net.predict, SKORCH: skorch_net.predict}
+    return {"ours": ours.predict, **rivals}, {"default": default, **rivals}
 
 
 def main():
     """Run the works that are asked for."""
     args = parse(__doc__.splitlines()[0], READS)
-    predict, results = contestants(), {}
+    (predict, beside_default), results = contestants(), {}
     for name in args.works:
         n_rows, repeat, bars = READS[name]
         X = np.random.default_rng(1).normal(size=(n_rows, 20)).astype(np.float32)
@@ -58,7 +64,12 @@ def main():
         show(name, compared)
         apart = {who: float(np.abs(last["ours"] - last[who]).max()) for who in (BARE, SKORCH)}
         print(f"{name:14} apart by at most: " + ", ".join(f"{who} {value:.1e}" for who, value in apart.items()))
+        runs = {who: lambda read=read: read(X) for who, read in beside_default.items()}  # noqa: B023
+        of_default, _ = run_in_turn(runs, max(1, args.rounds // 2), max(1, repeat // 4))
+        default = compare(of_default, {}, ours="default")
+        show(name, default, ours="default")
         results[name] = {"compared": compared, "seconds": seconds, "apart": apart}
+        results[name]["default"] = {"compared": default, "seconds": of_default}
     save("bench_predict", results)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import torch
-from skorch.callbacks import EpochScoring, GradientNormClipping, LRScheduler
+from skorch.callbacks import BatchScoring, EarlyStopping, EpochScoring, Freezer, GradientNormClipping, LRScheduler
 from skorch.dataset import ValidSplit
 from torch import nn
 from torch.utils.data import DataLoader
@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader
 from skmulti import MultiHeadRegressor, MultiOutputCNNRegressor, MultiOutputMLPRegressor, MultiOutputNetRegressor
 from skmulti.losses import COLUMN_LOSSES, TorchLoss
 from tests.fuzz.containers import CONTAINERS, TARGET_FORMS, give_targets, names_for
-from tests.fuzz.targets import Block, draw_block
+from tests.fuzz.targets import Block, draw_block, root_mean_square
 
 
 class Plain(nn.Module):
@@ -257,6 +257,10 @@ def _common_params(case: Case) -> dict[str, Any]:
             params["n_iter_no_change"] = int(_pick(rng, 1, 3))
         if params["early_stopping"] and len(case.X) < 12:
             case.either("early stopping")
+    if sometimes(0.06):
+        params["random_state"] = _pick(rng, None, np.random.RandomState(5))
+    if sometimes(0.04):
+        params["verbose"] = 1
     if sometimes(0.12):
         optimizer = _pick(rng, "Adam", "AdamW", "SGD", "RMSprop", "Adagrad", "NAdam", "LBFGS", "Adadelta", "Rprop")
         params["optimizer"] = getattr(torch.optim, optimizer)
@@ -295,6 +299,9 @@ def _common_params(case: Case) -> dict[str, Any]:
             [GradientNormClipping(1.0)],
             [("schedule", LRScheduler("StepLR", step_size=1))],
             [EpochScoring("r2", on_train=True, use_caching=False)],
+            [EarlyStopping("train_loss", patience=1)],
+            [("freeze", Freezer("nothing.*")), ("batches", BatchScoring("r2", on_train=True, name="of_batches"))],
+            "disable",
         )
     if sometimes(0.06) and all(block.kind == "real" and abs(block.scale - 1) < 1e-9 for block in case.blocks):
         params["scale_targets"] = False
@@ -307,6 +314,8 @@ def _common_params(case: Case) -> dict[str, Any]:
         case.y[holes] = np.nan
         case.story.append("missing targets")
         case.learns = False
+        if params.get("callbacks"):
+            case.either("a score of missing targets")
     return params
 
 
@@ -531,6 +540,8 @@ def _draw_fit_params(case: Case) -> None:
     if rng.random() < 0.08:
         rows = rng.permutation(n_rows)[: max(2, n_rows // 3)]
         case.fit_params.update(X_val=case.give_inputs(rows), y_val=case.give_targets_of(rows))
+    if case.fit_params and any(block.loss is root_mean_square for block in case.blocks):
+        case.either("weights of rows for one number of a batch")
     if case.fit_params:
         case.story.append("fit takes " + ", ".join(case.fit_params))
 

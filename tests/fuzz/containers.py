@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import torch
+from scipy import sparse
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,7 @@ CONTAINERS = {
     "tuple": Container(lambda X: tuple(map(tuple, X.tolist())) if X.ndim == 2 else tuple(X.tolist())),
     "list of arrays": Container(list),
     "masked array without a mask": Container(lambda X: np.ma.MaskedArray(X.copy())),
+    "scipy sparse": Container(sparse.csr_matrix, lambda X: X, 2, True),
     "matrix": Container(np.matrix, lambda X: X, 2, True),
     "tensor of float32": Container(lambda X: torch.tensor(X, dtype=torch.float32), _through(np.float32)),
     "tensor of float64": Container(lambda X: torch.tensor(X)),
@@ -145,6 +147,9 @@ def give_targets(form: str, y: np.ndarray, names: list[str]) -> Any:
         "Fortran order": lambda: np.asfortranarray(y),
         "read-only": lambda: _read_only(y),
         "negative strides": lambda: _backwards(y),
+        "strides": lambda: _every_other(y),
+        "big endian": lambda: y.astype(">f8"),
+        "memmap": lambda: _memmap(y),
         "object": lambda: y.astype(object),
     }[form]()
 
@@ -159,6 +164,9 @@ TARGET_FORMS = [
     "Fortran order",
     "read-only",
     "negative strides",
+    "strides",
+    "big endian",
+    "memmap",
     "object",
     "masked array",
     "pandas",
@@ -193,6 +201,8 @@ def same(one: Any, other: Any) -> bool:
         return np.array_equal(one, other, equal_nan=one.dtype.kind in "fc")
     if isinstance(one, torch.Tensor):
         return one.dtype == other.dtype and torch.allclose(one, other, rtol=0, atol=0, equal_nan=True)
+    if sparse.issparse(one):
+        return np.array_equal(one.toarray(), other.toarray())
     if hasattr(one, "equals"):
         return bool(one.equals(other))
     return repr(one) == repr(other)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import multiprocessing
 import signal
@@ -9,7 +10,7 @@ import time
 import traceback
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -49,7 +50,7 @@ def run_case(seed: int, number: int, time_limit: float = 20.0) -> Outcome:
     _warm_up()
     start, watch, text, end = time.perf_counter(), Watch(), "", "broken"
     try:
-        with _limited(time_limit), random_state_of(number):
+        with _limited(time_limit), random_state_of(number), redirect_stdout(io.StringIO()):
             case = draw_case(seed, number)
             text = str(case)
             end = _run(case, watch)
@@ -102,7 +103,11 @@ def _run(case: Case, watch: Watch) -> str:
     params = net.get_params(deep=False)
     text = repr(params)
     _, error = watch.call(
-        "fit", lambda: net.fit(X, y, **fit_params), expected=case.expected, mine={"X": X, "y": y, **fit_params}
+        "fit",
+        lambda: net.fit(X, y, **fit_params),
+        expected=case.expected,
+        mine={"X": X, "y": y, **fit_params},
+        draws=net.random_state is None,
     )
     after = net.get_params(deep=False)
     if any(after.get(name) is not value for name, value in params.items()) or repr(after) != text:
@@ -122,24 +127,28 @@ def _run_wrapped(case: Case, watch: Watch) -> str:
     net, X, y = case.estimator, case.give_inputs(), case.give_targets_of()
     # Folds and held-out rows may leave what is drawn for all rows.
     expected = "either" if case.expected == "either" or len(case.X) < 20 or np.isnan(case.y).any() else "works"
-    mine = {"X": X, "y": y}
+    mine, draws = {"X": X, "y": y}, net.random_state is None
     shape = (len(case.X),) if case.y_ndim == 1 else case.y.shape
     if case.wrapper == "cross_validate":
         scores, error = watch.call(
-            "cross_validate", lambda: cross_validate(net, X, y, cv=2, error_score="raise"), expected=expected, mine=mine
+            "cross_validate",
+            lambda: cross_validate(net, X, y, cv=2, error_score="raise"),
+            expected=expected,
+            mine=mine,
+            draws=draws,
         )
         if error is None and not np.isfinite(scores["test_score"]).all():
             watch.find(f"cross_validate: scores {scores['test_score']}")
         return "fitted" if error is None else "refused"
     if case.wrapper == "cross_val_predict":
         pred, error = watch.call(
-            "cross_val_predict", lambda: cross_val_predict(net, X, y, cv=2), expected=expected, mine=mine
+            "cross_val_predict", lambda: cross_val_predict(net, X, y, cv=2), expected=expected, mine=mine, draws=draws
         )
         if error is None and (pred.shape != shape or not np.isfinite(pred).all()):
             watch.find(f"cross_val_predict: shape {pred.shape}, finite: {np.isfinite(pred).all()}")
         return "fitted" if error is None else "refused"
     if case.wrapper == "pipeline":
-        if case.X.ndim > 2 or "tensor" in case.form or case.form in ("matrix", "strings of numbers"):
+        if case.X.ndim > 2 or "tensor" in case.form or case.form in ("matrix", "strings of numbers", "scipy sparse"):
             expected = "either"
         outer: Any = make_pipeline(StandardScaler(), net)
     elif case.wrapper == "conformal":
@@ -149,7 +158,9 @@ def _run_wrapped(case: Case, watch: Watch) -> str:
         grid = {"max_epochs": [1, 2], "lr": [1e-3, 1e-2], "random_state": [0, 1]}[name]
         outer = BatchedGridSearchCV(net, {name: grid}, cv=2, error_score="raise")
     before = repr(net.get_params(deep=False))
-    _, error = watch.call(f"fit of a {case.wrapper}", lambda: outer.fit(X, y), expected=expected, mine=mine)
+    _, error = watch.call(
+        f"fit of a {case.wrapper}", lambda: outer.fit(X, y), expected=expected, mine=mine, draws=draws
+    )
     if repr(net.get_params(deep=False)) != before:
         watch.find(f"fit of a {case.wrapper}: changed the parameters of the net")
     if error is not None:

@@ -281,6 +281,9 @@ class ReadingNet(InputNet):
         self._refuse_unfitted()
         # What skorch's scoring callbacks hand over where rows have weights.
         X = X["X"] if is_weighted(X) else X
+        if "forward_iter" in vars(self):
+            # skorch's scoring callbacks put what was predicted there, and hand over batches of encoded inputs.
+            return X
         if type(X) is Dataset and self.input_encoder_ is not None and isinstance(X.X, np.ndarray):
             # Those that training made hold encoded inputs, those of the user do not.
             X = X.X

@@ -123,6 +123,16 @@ def test_batch_scoring_records_the_mean_over_batches():
     assert np.isfinite(net.history[-1, "bs"])
 
 
+@pytest.mark.parametrize("effort", [None, "fast"])
+def test_batch_scoring_scores_batches_of_encoded_tables(effort):
+    scoring = BatchScoring("r2", lower_is_better=False, on_train=True, name="of_batches")
+    frame = pd.DataFrame({"a": X[:, 0], "constant": 1.0, "colour": np.where(X[:, 1] > 0, "red", "blue")})
+    net = make_net(effort=effort, categorical_inputs="one_hot", n_members=1, callbacks=[scoring], max_epochs=2)
+    net.set_params(batch_size=-1, early_stopping=False).fit(frame, Y)
+    assert np.isfinite(net.history[:, "of_batches"]).all()
+    assert net.predict(frame).shape == Y.shape
+
+
 def test_a_step_schedule_lowers_the_learning_rate():
     schedule = LRScheduler(torch.optim.lr_scheduler.StepLR, step_size=1, gamma=0.1)
     net = make_net(callbacks=[schedule]).fit(X, Y)

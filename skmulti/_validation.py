@@ -261,6 +261,8 @@ def _refuse_non_numeric(values: Any, dtype: Any, what: str) -> None:
     text = str(dtype).lower()
     if text.startswith("complex"):
         raise ValueError(f"Complex data not supported. {what} must hold real numbers. Got dtype {dtype} instead.")
+    if text.startswith("sparse"):
+        raise ValueError(f"{what} must be dense. Got dtype {dtype} instead; use the data frame's .sparse.to_dense().")
     advice = "Encode it first, for example with a ColumnTransformer."
     if what.startswith("X") and not text.startswith(("date", "time", "duration")):
         advice += " Or use categorical_inputs='one_hot', for columns of categories or words in a data frame."

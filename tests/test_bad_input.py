@@ -51,6 +51,21 @@ def test_what_is_no_array_at_all_is_refused(given, kind, effort):
             make_net(effort=effort).fit(*args)
 
 
+@pytest.mark.parametrize("fill", [0.0, np.nan])
+@pytest.mark.parametrize("effort", [None, "fast"])
+def test_data_frames_with_sparse_columns_are_refused_with_the_way_out(effort, fill):
+    table = pd.DataFrame(X, columns=["a", "b", "c"])
+    table["b"] = table["b"].astype(pd.SparseDtype(float, fill))
+    names = {0.0: "0.0"}.get(fill, "nan")
+    for args, name in (((table, Y), "X"), ((X, table), "y")):
+        message = (
+            f"{name}, column 'b', must be dense. Got dtype Sparse[float64, {names}] instead; use the data frame's "
+            ".sparse.to_dense()."
+        )
+        with refused(message):
+            make_net(effort=effort).fit(*args)
+
+
 @pytest.mark.parametrize("effort", [None, "fast"])
 def test_rows_of_several_lengths_are_refused(effort):
     ragged = [[1.0], [1.0, 2.0]] * 10

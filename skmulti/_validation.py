@@ -278,10 +278,11 @@ def _refuse_non_numeric(values: Any, dtype: Any, what: str) -> None:
 def _refuse_other_shape(estimator: Any, shape: tuple[int, ...] | None, parameter: str) -> None:
     """Refuse another shape of one row; of tables scikit-learn speaks, which knows the names of features."""
     expected = estimator.input_shape_
+    single = f" Use {parameter}[None] for a single row." if tuple(shape or ()) == expected else ""
     if shape and tuple(shape[1:]) != expected and (len(expected) > 1 or len(shape) > 2):
         raise ValueError(
             f"{parameter} must have shape (n_samples, {', '.join(map(str, expected))}), as in fit. "
-            f"Got shape {tuple(shape)} instead."
+            f"Got shape {tuple(shape)} instead.{single}"
         )
 
 

@@ -6,13 +6,18 @@ from collections.abc import Mapping, Sequence
 from math import prod
 from typing import Any, Literal
 
+from sklearn.utils._param_validation import StrOptions
 from torch.nn import Module
 
 from skmulti.columns import Columns, resolve_groups
 from skmulti.modules import CNN, MLP, MultiHead
 from skmulti.modules._layers import check_shape
-from skmulti.recipes import PLAIN_IMAGE, PLAIN_TABLE
+from skmulti.recipes import PLAIN_HEADS, PLAIN_IMAGE, PLAIN_TABLE
 from skmulti.regressor import MultiOutputNetRegressor
+
+# How many channels images usually have, where it tells an axis of channels from one of space.
+_USUAL_CHANNELS = (1, 3, 4)
+_OF_IMAGES: dict[str, Any] = {"channels_last": ["boolean", StrOptions({"auto"})]}
 
 
 class MultiOutputMLPRegressor(MultiOutputNetRegressor):
@@ -306,8 +311,9 @@ class MultiOutputCNNRegressor(MultiOutputNetRegressor):
         The share of hidden units that each step leaves out, from 0 to below 1.
     normalization : {"batch", "layer", None}, default=None
         Whether hidden layers are normalised over the rows of a batch or over each row.
-    channels_last : bool, default=False
-        Whether images are (height, width, channels).
+    channels_last : bool or "auto", default="auto"
+        Whether images are (height, width, channels). "auto" reads (channels, height, width), and refuses images whose
+        last axis alone looks like one of channels, with a size of 1, 3 or 4; False reads these too.
     image_shape : tuple of int, default=None
         The shape of one image where rows of X are flattened, so that a StandardScaler can stand before the net.
     spatial_dims : {1, 2, 3, None}, default=None
@@ -530,6 +536,7 @@ class MultiOutputCNNRegressor(MultiOutputNetRegressor):
     )
     _kind = "image"
     _plain = PLAIN_IMAGE
+    _parameter_constraints = {**MultiOutputNetRegressor._parameter_constraints, **_OF_IMAGES}
 
     def __init__(
         self,
@@ -542,7 +549,7 @@ class MultiOutputCNNRegressor(MultiOutputNetRegressor):
         activation: str | type[Module] = "auto",
         dropout: float = 0.0,
         normalization: Literal["batch", "layer"] | None = None,
-        channels_last: bool = False,
+        channels_last: bool | Literal["auto"] = "auto",
         image_shape: Sequence[int] | None = None,
         spatial_dims: Literal[1, 2, 3] | None = None,
         effort: Literal["fast", "default", "best"] | None = "default",
@@ -561,6 +568,10 @@ class MultiOutputCNNRegressor(MultiOutputNetRegressor):
         self.channels_last = channels_last
         self.image_shape = image_shape
         self.spatial_dims = spatial_dims
+
+    def _check_settled(self) -> None:
+        super()._check_settled()
+        _check_axes(self)
 
     def _reads_images(self) -> bool:
         return True
@@ -605,8 +616,9 @@ class MultiHeadRegressor(MultiOutputNetRegressor):
         The share of hidden units that each step leaves out, from 0 to below 1.
     normalization : {"batch", "layer", None}, default=None
         Whether hidden layers are normalised over the rows of a batch or over each row.
-    channels_last : bool, default=False
-        Whether images are (height, width, channels).
+    channels_last : bool or "auto", default="auto"
+        Whether images are (height, width, channels). "auto" reads (channels, height, width), and refuses images whose
+        last axis alone looks like one of channels, with a size of 1, 3 or 4; False reads these too.
     image_shape : tuple of int, default=None
         The shape of one image where rows of X are flattened, so that a StandardScaler can stand before the net.
     spatial_dims : {1, 2, 3, None}, default=None
@@ -834,6 +846,8 @@ class MultiHeadRegressor(MultiOutputNetRegressor):
         "image_shape",
         "spatial_dims",
     )
+    _plain = PLAIN_HEADS
+    _parameter_constraints = {**MultiOutputNetRegressor._parameter_constraints, **_OF_IMAGES}
 
     def __init__(
         self,
@@ -849,7 +863,7 @@ class MultiHeadRegressor(MultiOutputNetRegressor):
         activation: str | type[Module] = "relu",
         dropout: float = 0.0,
         normalization: Literal["batch", "layer"] | None = None,
-        channels_last: bool = False,
+        channels_last: bool | Literal["auto"] = "auto",
         image_shape: Sequence[int] | None = None,
         spatial_dims: Literal[1, 2, 3] | None = None,
         **prefix__params: Any,
@@ -870,6 +884,11 @@ class MultiHeadRegressor(MultiOutputNetRegressor):
         self.channels_last = channels_last
         self.image_shape = image_shape
         self.spatial_dims = spatial_dims
+
+    def _check_settled(self) -> None:
+        super()._check_settled()
+        if self.trunk == "cnn":
+            _check_axes(self)
 
     def _reads_images(self) -> bool:
         return bool(self.trunk == "cnn")
@@ -913,7 +932,30 @@ class MultiHeadRegressor(MultiOutputNetRegressor):
 
 def _channel_axis(net: MultiOutputCNNRegressor | MultiHeadRegressor, n_axes: int) -> int | None:
     n_spatial = net.spatial_dims or min(n_axes - 1, 2)
-    return None if n_axes - 1 == n_spatial else n_axes - 1 if net.channels_last else 1
+    return None if n_axes - 1 == n_spatial else n_axes - 1 if net.channels_last is True else 1
+
+
+def _check_axes(net: MultiOutputCNNRegressor | MultiHeadRegressor) -> None:
+    """Refuse images that would be read as what they are not."""
+    shape, declared = net._settled_for, net.image_shape is not None or net.spatial_dims is not None
+    row = net._shape_of_flat(shape[1:]) or shape[1:]
+    n_spatial = net.spatial_dims or min(len(row), 2)
+    if net.channels_last is True and len(row) == n_spatial:
+        raise ValueError(
+            "The 'channels_last' parameter must be False or 'auto' where rows have no axis of channels. Got True for "
+            f"rows of shape {row}; use spatial_dims=1 for signals of several channels."
+        )
+    looks_last = len(row) == n_spatial + 1 and row[-1] in _USUAL_CHANNELS and row[0] not in _USUAL_CHANNELS
+    if looks_last and net._is_auto("channels_last"):
+        raise ValueError(
+            "The 'channels_last' parameter must be given where the last axis looks like the one of channels. Got "
+            f"rows of shape {row}; use channels_last=True for {row[-1]} channels, channels_last=False for {row[0]}."
+        )
+    if len(shape) == 2 and shape[0] == shape[1] and not declared:
+        raise ValueError(
+            "X must be several signals or images. Got one square, which may be an image: use X[None] for one image of "
+            f"shape {shape}, spatial_dims=1 for {shape[0]} signals of length {shape[1]}."
+        )
 
 
 def _shape_of_flat(image_shape: Any, shape: tuple[int, ...]) -> tuple[int, ...] | None:

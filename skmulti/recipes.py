@@ -37,7 +37,9 @@ PLAIN_IMAGE: Mapping[str, Any] = {
     **PLAIN,
     "channels": (16, 32),
     "activation": "relu",
+    "channels_last": False,
 }
+PLAIN_HEADS: Mapping[str, Any] = {**PLAIN, "channels_last": False}
 
 # Tables of so many rows or fewer are trained alike.
 _FEW_ROWS = 2000

@@ -464,6 +464,8 @@ def _mlp(case: Case, params: dict[str, Any]) -> Any:
 def _image_params(case: Case, params: dict[str, Any]) -> None:
     rng, shape = case.rng, case.X.shape[1:]
     params["channels"] = _pick(rng, (2,), (3, 2))
+    if case.X.shape == (len(case.X),) * 2:
+        case.either("a square, which may be one image")
     if rng.random() < 0.3:
         params["kernel_size"] = int(_pick(rng, 1, 3))
     if rng.random() < 0.3:

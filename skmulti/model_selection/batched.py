@@ -69,7 +69,8 @@ class BatchedSearch:
             # On the instance, since a subclass may have its own, which is to be given what is prepared too.
             vars(self).update(changed, _run_search=_prepared_search(own._run_search, prepared, cv))
             try:
-                super().fit(X, y, **params)  # type: ignore[misc]
+                with prepared.evaluated_here():
+                    super().fit(X, y, **params)  # type: ignore[misc]
             finally:
                 vars(self).update(before)
                 del vars(self)["_run_search"]

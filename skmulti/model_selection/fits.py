@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -101,7 +102,9 @@ def do_fits(fits: Sequence[Fit], data: Data, workers: Workers, interrupts: Inter
     """
     n_processes = workers.n_processes()
     travels = n_processes > 1
-    parallel = Parallel(n_jobs=n_processes, pre_dispatch=workers.pre_dispatch, max_nbytes=None)
+    with nullcontext() if travels else joblib.parallel_config(backend="sequential"):
+        # What stays in this process must not be sent to a single worker of a cluster either.
+        parallel = Parallel(n_jobs=n_processes, pre_dispatch=workers.pre_dispatch, max_nbytes=None)
     groups = group_fits([fit for fit in fits if not fit.place.why_not], has_fit_params=bool(data.fit_params))
     with counted_fits(len(fits), verbose=workers.verbose > 0, shared=travels, interrupts=interrupts) as progress:
         n_failed = _fit_all_steps(groups, data, parallel, travels)

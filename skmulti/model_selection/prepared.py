@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
+import joblib
 from sklearn.base import clone
 from sklearn.utils.metadata_routing import (
     MetadataRouter,
@@ -76,6 +78,7 @@ class Prepared:
         self._candidates: Sequence[Mapping[str, Any]] = ()
         self._splits: KnownSplits | None = None
         self._waiting: deque[_HandOut] | None = None
+        self._until_fits = ExitStack()
         self.fits: list[Fit] = []
         self.estimator = shallow_copy(estimator)
         # On the instance: it stays of its class for all who look at it.
@@ -85,6 +88,18 @@ class Prepared:
         """Let the clones from now on be the fits of these candidates; return the splitter to go with them."""
         self._candidates, self._splits, self._waiting = candidates, KnownSplits(cv), None
         return self._splits
+
+    @contextmanager
+    def evaluated_here(self) -> Iterator[None]:
+        """Let scikit-learn evaluate in this process inside the block, whatever joblib's backend of the user is.
+
+        One job is no sequence with each backend: Dask's sends it to a worker, where no fit was done before. Only the
+        `Parallel` of scikit-learn, which it makes before it asks for the first fit, is to know of this: the fits, and
+        what scikit-learn does itself, have the backend of the user.
+        """
+        with self._until_fits:
+            self._until_fits.enter_context(joblib.parallel_config(backend="sequential"))
+            yield
 
     def close(self) -> None:
         """Make the estimator an ordinary one again: some scorers keep it."""
@@ -110,6 +125,7 @@ class Prepared:
 
     def _do(self) -> list[Fit]:
         assert self._splits is not None
+        self._until_fits.close()
         known = self._splits
         data = Data(known.X, known.y, known.splits or (), _routed(self._base, self._params))
         fits = plan_fits(self._base, self._candidates, data)

@@ -7,7 +7,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from fractions import Fraction
 from typing import Any
 
@@ -26,7 +26,8 @@ class FileCount:
 
     def __call__(self, amount: Fraction | int) -> None:
         """Add to the count."""
-        with open(self.path, "ab", buffering=0) as file:
+        # There is no such folder on another machine: what was trained there is counted when all is over.
+        with suppress(FileNotFoundError), open(self.path, "ab", buffering=0) as file:
             file.write(b"%d/%d\n" % (amount.numerator, amount.denominator))
 
 
@@ -48,6 +49,10 @@ class FitBar(tqdm):
         """Move on by a number of fits, which may be a fraction."""
         self._done += amount
         self.update(float(self._done) - self.n)
+
+    def fill(self) -> None:
+        """Move on to the end."""
+        self.add(self.total - self._done)
 
 
 @contextmanager
@@ -76,6 +81,7 @@ def counted_fits(
                 count = FileCount(os.path.join(folder, "finished"))
                 with _watched(count, bar):
                     yield count
+            bar.fill()
             return
 
         def count_here(amount: Fraction | int) -> None:
@@ -98,7 +104,8 @@ def _watched(count: FileCount, bar: FitBar) -> Iterator[None]:
                 # The last line may be half written.
                 *lines, rest = file.read().split(b"\n")
                 file.seek(-len(rest), os.SEEK_CUR)
-                bar.add(sum((Fraction(line.decode()) for line in lines), Fraction(0)))
+                if lines:
+                    bar.add(sum((Fraction(line.decode()) for line in lines), Fraction(0)))
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()

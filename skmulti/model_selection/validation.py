@@ -209,17 +209,18 @@ def _run(
         prepared = Prepared(estimator, params or {}, workers, interrupts)
         # A fit without candidates is one of the only candidate, which sets nothing.
         splits = prepared.ask_for([{}], check_cv(cv, y, classifier=is_classifier(estimator)))
-        found = function(
-            prepared.estimator,
-            X,
-            y,
-            groups=groups,
-            cv=splits,
-            n_jobs=1,
-            verbose=workers.verbose,
-            params=params,
-            **options,
-        )
+        with prepared.evaluated_here():
+            found = function(
+                prepared.estimator,
+                X,
+                y,
+                groups=groups,
+                cv=splits,
+                n_jobs=1,
+                verbose=workers.verbose,
+                params=params,
+                **options,
+            )
         interrupts.check()
     prepared.close()
     return found, prepared

@@ -189,6 +189,14 @@ def test_the_bar_moves_with_the_members_of_other_processes(capfd):
     assert len(set(percents)) > 3
 
 
+def test_a_bar_is_full_though_other_machines_can_not_count(tmp_path, capfd):
+    with counted_fits(3, verbose=True, shared=True, interrupts=Interrupts()) as count:
+        type(count)(str(tmp_path / "elsewhere" / "finished"))(2)
+        count(Fraction(1, 2))
+    assert "3/3" in capfd.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_bar_of_parts_of_fits_rounds_down(capfd):
     with counted_fits(3, verbose=True, shared=False, interrupts=Interrupts()) as count:
         for amount in (Fraction(1, 3), 1, Fraction(1, 2), Fraction(7, 6) - Fraction(1, 10**6)):

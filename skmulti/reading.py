@@ -201,7 +201,8 @@ class ReadingNet(InputNet):
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return the mean over the columns of the coefficient of determination R2.
 
-        An angle has `skmulti.metrics.circular_score` in its place, which is on the same scale.
+        An angle has `skmulti.metrics.circular_score` in its place, which is on the same scale, and each column of a
+        rotation the R2 of its matrices. Targets that are all the same score 1 where predictions are exact, else 0.
 
         Parameters
         ----------
@@ -224,7 +225,12 @@ class ReadingNet(InputNet):
         weights = check_sample_weight(sample_weight, len(y_pred), targets.names)
         loss_of = {i: term.loss for term in self.terms_ for i in term.columns}
         scores: list[float] = []
-        left = list(range(y_pred.shape[1]))
+        for term in self.terms_:
+            if type(term.loss).group_score is not ColumnLoss.group_score:
+                scores += self._group_scores(term, targets.values, y_pred, weights)
+                for i in term.columns:
+                    del loss_of[i]
+        left = sorted(loss_of)
         if weights is None and not has_nan(targets.values):
             plain = [i for i in left if type(loss_of[i]).score is ColumnLoss.score]
             left = [i for i in left if i not in plain]
@@ -237,6 +243,20 @@ class ReadingNet(InputNet):
             if seen.any():
                 scores.append(loss_of[i].score(targets.values[seen, i], y_pred[seen, i], weight))
         return float(np.mean(scores)) if scores else float("nan")
+
+    @staticmethod
+    def _group_scores(term: Term, y: np.ndarray, y_pred: np.ndarray, weights: np.ndarray | None) -> list[float]:
+        """Return the score of a group once for each of its columns, nothing where a target of every row is missing."""
+        columns = list(term.columns)
+        seen = ~np.isnan(y[:, columns]).any(axis=1)
+        if not seen.any():
+            return []
+        weight = None
+        if weights is not None:
+            weight = (weights[:, columns] if weights.shape[1] > 1 else weights)[seen].mean(axis=1)
+        score = term.loss.group_score(y[np.ix_(seen, columns)], y_pred[np.ix_(seen, columns)], weight)
+        assert score is not None
+        return [score] * len(columns)
 
     def residuals(self, X: Any, y: Any) -> np.ndarray:
         """Return how far targets lie from predictions, the shorter way round for an angle.

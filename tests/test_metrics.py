@@ -433,9 +433,13 @@ def test_circular_score_is_0_for_the_mean_direction_and_1_for_the_truth():
     assert circular_score(true, true + 360) == 1.0
 
 
-def test_circular_score_of_one_direction_is_undefined():
+def test_circular_score_of_one_direction_is_that_of_r2():
+    assert circular_score([5.0, 5.0], [5.0, 6.0]) == r2_score([5.0, 5.0], [5.0, 6.0]) == 0.0
+
+
+def test_circular_score_without_targets_is_undefined():
     with pytest.warns(UndefinedMetricWarning, match="circular_score is undefined"):
-        assert np.isnan(circular_score([5.0, 5.0], [5.0, 6.0]))
+        assert np.isnan(circular_score([np.nan, np.nan], [5.0, 6.0]))
 
 
 def test_what_is_named_an_error_enters_as_its_negative():

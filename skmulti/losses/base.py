@@ -168,6 +168,18 @@ class ColumnLoss(ABC):
         """Return a score of one column's predictions in the user's units, at most 1: R2, unless another fits better."""
         return float(r2_score(y, y_pred, sample_weight=sample_weight))
 
+    def group_score(self, y: np.ndarray, y_pred: np.ndarray, sample_weight: np.ndarray | None = None) -> float | None:
+        """Return one score for all columns of the group, or None where `score` judges each column by itself.
+
+        Parameters
+        ----------
+        y, y_pred : ndarray of shape (n_samples, n_columns)
+            Targets, none missing, and predictions in the user's units.
+        sample_weight : ndarray of shape (n_samples,), default=None
+            The weights of the rows.
+        """
+        return None
+
     # The next three are for losses that say more than a point: a loss that can't say it leaves them as they are.
 
     def std(self, raw: Tensor) -> Tensor:

@@ -13,6 +13,8 @@ from torch import Tensor
 from skmulti.losses._checks import check_option, refuse_targets
 from skmulti.losses.base import ColumnLoss
 
+# The square of what matrices of the same rotation, in different forms, are apart.
+_ROUNDING = 1e-12
 _FORMATS = {3: "a rotation vector", 4: "a quaternion (x, y, z, w)", 9: "a matrix, row by row"}
 
 
@@ -138,6 +140,23 @@ class Rotation(ColumnLoss):
             nearer = np.linalg.norm(other - y_pred, axis=1) < np.linalg.norm(y - y_pred, axis=1)
             y = np.where(nearer[:, None], other, y)
         return y - y_pred
+
+    def group_score(self, y: np.ndarray, y_pred: np.ndarray, sample_weight: np.ndarray | None = None) -> float:
+        """Return R2 of the rotation matrices, all nine entries together.
+
+        The columns of a quaternion or a vector have no R2 that means something: near a turn by pi a rotation has two
+        forms far apart, and an entry that hardly varies would decide alone.
+        """
+        true, pred = (
+            self._target_matrix(torch.from_numpy(part.astype(np.float64))).flatten(-2).numpy() for part in (y, y_pred)
+        )
+        weight = np.ones(len(y)) if sample_weight is None else sample_weight
+        squared = weight @ ((true - pred) ** 2).sum(axis=1)
+        spread = weight @ ((true - np.average(true, axis=0, weights=weight)) ** 2).sum(axis=1)
+        # As scikit-learn's r2_score does where targets are all the same, but for rounding.
+        if spread <= _ROUNDING * weight.sum():
+            return float(squared <= _ROUNDING * weight.sum())
+        return float(1 - squared / spread)
 
     def _matrix(self, raw: Tensor) -> Tensor:
         """Return rotation matrices from any raw outputs; raw zeros stand for no rotation at all."""

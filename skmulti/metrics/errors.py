@@ -9,6 +9,9 @@ import numpy as np
 
 from skmulti.metrics._checks import average_columns, check_table, divide, weighted_sum
 
+# Mean of 1 - cos(difference) that comes from rounding: a difference of some 1e-6 radians.
+_ROUNDING = 1e-12
+
 
 def average_relative_rmse(
     y_true: Any,
@@ -175,8 +178,9 @@ def circular_score(
     Returns
     -------
     score : float or ndarray of shape (n_columns,)
-        At most 1. A column whose targets are missing or all the same direction is NaN in the raw values and left out
-        of the mean.
+        At most 1. A column whose targets are all the same direction scores as in `sklearn.metrics.r2_score`: 1 if
+        predictions are that direction, else 0. One whose targets are missing is NaN in the raw values and left out of
+        the mean.
 
     Raises
     ------
@@ -202,9 +206,10 @@ def circular_score(
     length = np.hypot(weighted_sum(weight, np.cos(true * turn)), weighted_sum(weight, np.sin(true * turn)))
     spread = total - length
     # Directions that are all the same leave a rest of rounding, not a spread.
-    ratio = divide(loss, np.where(spread > 1e-12 * total, spread, 0.0))
+    varies, is_exact = spread > _ROUNDING * total, loss <= _ROUNDING * total
+    score = np.where(varies, 1 - divide(loss, np.where(varies, spread, 0.0)), np.where(is_exact, 1.0, 0.0))
     return average_columns(
-        1 - ratio, multioutput, "circular_score is undefined: no column has targets of more than one direction."
+        np.where(total > 0, score, np.nan), multioutput, "circular_score is undefined: no column has targets."
     )
 
 

@@ -41,7 +41,7 @@ def a_function(row):
         (iter([1.0]), "list_iterator"),
         (a_function, "function"),
     ],
-    ids=str,
+    ids=["a word", "a number", "a set", "an iterator", "a function"],
 )
 def test_what_is_no_array_at_all_is_refused(given, kind, effort):
     for args, name in (((given, Y), "X"), ((X, given), "y"), ((X, Y, given), "sample_weight")):

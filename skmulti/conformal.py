@@ -29,8 +29,9 @@ class SplitConformalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator)
         P(y in interval) >= coverage, and <= coverage + 1 / (n + 1) where residuals have no ties,
 
     with ``n`` held-out rows that have this target. The half width is the residual of rank
-    ``ceil((n + 1) * coverage)``; where ``n`` is so small that this exceeds ``n``, it is infinite. The guarantee is for
-    each column alone, and on the average over rows: it does not hold given X.
+    ``ceil((n + 1) * coverage)``; where ``n`` is so small that this exceeds ``n``, it is infinite, and
+    `predict_interval` refuses. The guarantee is for each column alone, and on the average over rows: it does not hold
+    given X.
 
     Half widths do not depend on X: for noise that changes from row to row, train with a loss that has quantiles and see
     ``predict_interval`` of the net. MAPIE's regressors have more methods, for one column at a time.
@@ -165,12 +166,34 @@ class SplitConformalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator)
         -------
         interval : ndarray of shape (n_samples, n_outputs, 2)
             Lower and upper ends, not wrapped for an angle; without the second dimension where y had one.
+
+        Raises
+        ------
+        ValueError
+            If a column has fewer held-out targets than `coverage` takes: its interval would be infinite.
         """
+        check_is_fitted(self)
+        self._refuse_infinite()
         y_pred = self.predict(X)
         # Some regressors predict one dimension where y had one column and two.
         y_pred = y_pred.reshape(len(y_pred), -1) if self._y_ndim == 2 else y_pred.reshape(-1)
         half = self.half_widths_[0] if self._y_ndim == 1 else self.half_widths_
         return np.stack([y_pred - half, y_pred + half], axis=-1)
+
+    def _refuse_infinite(self) -> None:
+        """Say how many held-out rows the coverage takes, where a column has fewer."""
+        short = np.flatnonzero(np.isinf(self.half_widths_))
+        if not len(short):
+            return
+        n_rows = int(self.n_calibration_[short].min())
+        # The least n with (n + 1) * coverage <= n, rounded as ranks are.
+        enough = math.ceil(round(self.coverage / (1 - self.coverage), 6))
+        which = "" if self._y_ndim == 1 else f" in the columns {short.tolist()}"
+        raise ValueError(
+            "The 'coverage' parameter must be one that the held-out rows can give: "
+            f"{self.coverage:g} takes {enough} of them with a target. Got {n_rows}{which}; fit with more rows, with a "
+            f"larger 'calibration_fraction', or with a coverage of at most {n_rows}/{n_rows + 1}."
+        )
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

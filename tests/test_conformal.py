@@ -61,6 +61,33 @@ def test_too_few_rows_for_the_guarantee_give_an_infinite_interval(n, coverage):
     assert half_width(np.arange(n), coverage) == np.inf
 
 
+@pytest.mark.parametrize(
+    ("n_rows", "coverage", "n_held_out", "enough"), [(30, 0.9, 6, 9), (100, 0.99, 20, 99), (40, 0.95, 8, 19)]
+)
+def test_a_coverage_that_the_held_out_rows_cannot_give_is_refused(n_rows, coverage, n_held_out, enough):
+    X, y = np.zeros((n_rows, 1)), np.arange(2.0 * n_rows).reshape(-1, 2)
+    conformal = SplitConformalRegressor(Zero(), coverage=coverage, random_state=0).fit(X, y)
+    assert conformal.predict(X).shape == y.shape
+    message = (
+        f"The 'coverage' parameter must be one that the held-out rows can give: {coverage} takes {enough} of them with "
+        f"a target. Got {n_held_out} in the columns [0, 1]; fit with more rows, with a larger 'calibration_fraction', "
+        f"or with a coverage of at most {n_held_out}/{n_held_out + 1}."
+    )
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        conformal.predict_interval(X)
+    # The way out.
+    conformal.set_params(coverage=n_held_out / (n_held_out + 1)).fit(X, y)
+    assert np.isfinite(conformal.predict_interval(X)).all()
+
+
+def test_too_few_targets_of_one_column_are_enough_to_refuse():
+    X, y = np.zeros((100, 1)), np.ones((100, 2))
+    y[5:, 1] = np.nan
+    conformal = SplitConformalRegressor(Zero(), calibration_fraction=0.5, random_state=0).fit(X, y)
+    with pytest.raises(ValueError, match=r"takes 9 of them with a target\. Got \d in the columns \[1\]; "):
+        conformal.predict_interval(X)
+
+
 @settings(deadline=None, max_examples=50)
 @given(st.integers(1, 60), st.floats(0.01, 0.99))
 def test_the_rank_is_the_least_that_keeps_the_promise(n, coverage):

@@ -8,6 +8,8 @@ import numpy as np
 
 # Cumulative weights that differ from a wanted level by this fraction of the total are equal to it but for rounding.
 _ROUNDING = 1e-12
+# Common units of weights are looked for down to this part of the least weight.
+_MOST_PARTS = 100
 
 
 def weighted_quantiles(
@@ -55,3 +57,57 @@ def weighted_quantiles(
     first = np.minimum(np.searchsorted(below, wanted - slack), last)
     second = np.minimum(np.searchsorted(below, wanted + slack, side="right"), last)
     return np.asarray((values[first] + values[second]) / 2)
+
+
+def interpolated_quantiles(values: np.ndarray, levels: np.ndarray, sample_weight: np.ndarray) -> np.ndarray:
+    """Return the quantiles of `numpy.quantile` of rows that are repeated as often as their weights say.
+
+    Only ratios of weights count: those that are multiples of a common unit are numbers of rows, others make so many
+    rows that nearly nothing is interpolated.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_rows, n_columns)
+        The values, none NaN.
+    levels : ndarray of shape (n_levels,)
+        The levels, from 0 to 1.
+    sample_weight : ndarray of shape (n_rows,)
+        The weight of each row, above 0.
+
+    Returns
+    -------
+    quantiles : ndarray of shape (n_levels, n_columns)
+        The quantiles.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmulti._quantiles import interpolated_quantiles
+    >>> interpolated_quantiles(np.array([[0.0], [3.0]]), np.array([0.5, 0.75]), np.array([1.0, 3.0]))
+    array([[3.],
+           [3.]])
+    """
+    counts = _counts(sample_weight)
+    order = np.argsort(values, axis=0, kind="stable")
+    ordered, below = np.take_along_axis(values, order, axis=0), np.cumsum(counts[order], axis=0)
+    at = levels * (counts.sum() - 1)
+    whole = np.floor(at)
+    quantiles = np.empty((len(levels), values.shape[1]))
+    for j in range(values.shape[1]):
+        first, second = (
+            ordered[np.minimum(np.searchsorted(below[:, j], place, side="right"), len(values) - 1), j]
+            for place in (whole, whole + 1)
+        )
+        quantiles[:, j] = first + (at - whole) * (second - first)
+    return quantiles
+
+
+def _counts(sample_weight: np.ndarray) -> np.ndarray:
+    """Return weights as multiples of their common unit, and of a small one where they have none."""
+    least = sample_weight.min()
+    ratios = np.unique(sample_weight) / least
+    for parts in range(1, _MOST_PARTS + 1):
+        multiples = parts * ratios
+        if (np.abs(multiples - np.rint(multiples)) <= _ROUNDING * multiples).all():
+            return np.asarray(np.rint(parts * sample_weight / least))
+    return np.asarray(_MOST_PARTS * sample_weight / least)

@@ -231,8 +231,8 @@ class BuildingNet(CheckingNet):
             )
             self._note_missing(rows, holdout)
         if beside is None:
-            self._learn_encoding(rows.X)
-        self._learn_embedding(rows.X)
+            self._learn_encoding(rows)
+        self._learn_embedding(rows)
         self.initialize()
 
     def _scales_as(self, other: BuildingNet) -> bool:

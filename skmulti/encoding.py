@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from skmulti._quantiles import interpolated_quantiles, weighted_quantiles
+from skmulti._validation import has_nan
 from skmulti.training.loader import as_tensor
 from skmulti.training.threads import limited_threads
 
@@ -72,7 +74,7 @@ class InputEncoder:
     dtype: Any = np.float32
 
     @classmethod
-    def of_table(cls, X: np.ndarray, *, scale: bool) -> InputEncoder:
+    def of_table(cls, X: np.ndarray, *, scale: bool, sample_weight: np.ndarray | None = None) -> InputEncoder:
         """Learn from a table.
 
         Parameters
@@ -81,6 +83,8 @@ class InputEncoder:
             The training inputs, NaN where one is missing.
         scale : bool
             Whether columns are standardised and those left out that tell nothing.
+        sample_weight : ndarray of shape (n_rows,), default=None
+            The weights of the rows, above 0, in medians, means and standard deviations.
         """
         missing = np.isnan(X)
         some = missing.any(axis=0)
@@ -88,8 +92,8 @@ class InputEncoder:
         if some.any():
             # A column of nothing but missing values is a constant one.
             seen = some & ~missing.all(axis=0)
-            fill[seen] = np.nanmedian(X[:, seen], axis=0)
-        full = np.median(X[:, ~some], axis=0) if not some.all() else fill[:0]
+            fill[seen] = _medians(X[:, seen], sample_weight)
+        full = _medians(X[:, ~some], sample_weight) if not some.all() else fill[:0]
         fill[~some] = full
         told = np.flatnonzero(some)
         filled = _filled(X, fill, told)
@@ -97,7 +101,7 @@ class InputEncoder:
             return cls(fill, told, None, 0.0, 1.0, dtype=_dtype())
         kept = _telling(filled)
         filled = filled[:, kept]
-        center, spread = filled.mean(axis=0), filled.std(axis=0)
+        center, spread = _moments(filled, sample_weight)
         divisor = np.where(spread > 0, spread, 1.0)
         low, high = (filled.min(axis=0) - center) / divisor, (filled.max(axis=0) - center) / divisor
         further = _FURTHER * (high - low)
@@ -105,7 +109,12 @@ class InputEncoder:
 
     @classmethod
     def of_images(
-        cls, X: np.ndarray, channel_axis: int | None, image_shape: tuple[int, ...] | None = None
+        cls,
+        X: np.ndarray,
+        channel_axis: int | None,
+        image_shape: tuple[int, ...] | None = None,
+        *,
+        sample_weight: np.ndarray | None = None,
     ) -> InputEncoder:
         """Learn from images or signals.
 
@@ -117,11 +126,19 @@ class InputEncoder:
             The axis of X whose positions are scaled each for itself; None scales all numbers alike.
         image_shape : tuple of int, default=None
             The shape of one image where rows are flat; the axis is one of the images then.
+        sample_weight : ndarray of shape (n_rows,), default=None
+            The weights of the rows, above 0.
         """
         X = X if image_shape is None else X.reshape(len(X), *image_shape)
         axes = tuple(axis for axis in range(X.ndim) if axis != channel_axis)
-        center = X.mean(axis=axes, keepdims=True, dtype=np.float64)[0]
-        spread = X.std(axis=axes, keepdims=True, dtype=np.float64)[0]
+        if sample_weight is None:
+            center = X.mean(axis=axes, keepdims=True, dtype=np.float64)[0]
+            spread = X.std(axis=axes, keepdims=True, dtype=np.float64)[0]
+        else:
+            # The variance is that inside images and that of their means, so that no image is held in double precision.
+            means, variances = (moment(axis=axes[1:], keepdims=True, dtype=np.float64) for moment in (X.mean, X.var))
+            center, between = _moments(means, sample_weight)
+            spread = np.sqrt(np.average(variances, axis=0, weights=sample_weight) + between**2)
         largest = np.abs(X).max(axis=axes, keepdims=True)[0]
         scale = np.where(spread > _CONSTANT * largest, spread, 1.0)
         if image_shape is not None:
@@ -211,13 +228,15 @@ class PiecewiseLinear(nn.Module):
         return [np.append(own, own[-1:] + widths[-1:]) for own, widths in ends]
 
     @classmethod
-    def fit(cls, X: np.ndarray) -> PiecewiseLinear:
+    def fit(cls, X: np.ndarray, sample_weight: np.ndarray | None = None) -> PiecewiseLinear:
         """Learn the quantiles of the columns of encoded inputs X, and the mean and deviation of the bins.
 
         Parameters
         ----------
         X : ndarray of shape (n_rows, n_columns)
             Encoded training inputs.
+        sample_weight : ndarray of shape (n_rows,), default=None
+            The weights of the rows, above 0.
 
         Returns
         -------
@@ -226,12 +245,16 @@ class PiecewiseLinear(nn.Module):
         """
         X = np.asarray(X, np.float64)
         levels = np.linspace(0, 1, _N_PIECES + 1)
-        edges = [np.unique(column) for column in np.quantile(X, levels, axis=0).T]
+        if sample_weight is None:
+            quantiles = np.quantile(X, levels, axis=0).T
+        else:
+            quantiles = interpolated_quantiles(X, levels, sample_weight).T
+        edges = [np.unique(column) for column in quantiles]
         edges = [own if len(own) > 2 else own[:0] for own in edges]
         n_bins = sum(max(0, len(own) - 1) for own in edges)
         with limited_threads(1):
             bins = cls(edges, np.zeros(n_bins), np.ones(n_bins))._bins(as_tensor(X)).numpy()
-        center, spread = bins.mean(axis=0), bins.std(axis=0)
+        center, spread = _moments(bins, sample_weight)
         return cls(edges, center, np.where(spread > 0, spread, 1.0) / _OF_PARTS)
 
     def forward(self, X: Tensor) -> Tensor:
@@ -268,6 +291,23 @@ class PiecewiseLinear(nn.Module):
         # Buffers follow the module that holds them to a GPU; a pickle of the net must load where there is none.
         state = super().__getstate__()
         return {**state, "_buffers": {name: values.cpu() for name, values in state["_buffers"].items()}}
+
+
+def _medians(X: np.ndarray, sample_weight: np.ndarray | None) -> np.ndarray:
+    """Return the median of what each column has, one value or more."""
+    if sample_weight is None:
+        return np.asarray(np.nanmedian(X, axis=0) if has_nan(X) else np.median(X, axis=0))
+    seen = ~np.isnan(X)
+    each = [weighted_quantiles(X[seen[:, j], j], [0.5], sample_weight[seen[:, j]])[0] for j in range(X.shape[1])]
+    return np.array(each)
+
+
+def _moments(X: np.ndarray, sample_weight: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and standard deviation over the rows."""
+    if sample_weight is None:
+        return X.mean(axis=0), X.std(axis=0)
+    center = np.average(X, axis=0, weights=sample_weight)
+    return center, np.sqrt(np.average((X - center) ** 2, axis=0, weights=sample_weight))
 
 
 def _filled(X: np.ndarray, fill: np.ndarray, told: np.ndarray) -> np.ndarray:

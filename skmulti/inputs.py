@@ -64,22 +64,23 @@ class InputNet(TrainingNet):
     def _encodes(self) -> bool:
         return self.scale_inputs is True or self.missing_inputs == "impute" or self.categorical_inputs == "one_hot"
 
-    def _learn_encoding(self, X: np.ndarray) -> None:
-        """Learn from checked training inputs how to encode them."""
+    def _learn_encoding(self, rows: Rows) -> None:
+        """Learn from checked training rows how to encode inputs."""
+        X, weight = rows.X, rows.weight_of_inputs
         self.input_encoder_ = None
         if not self._encodes:
             return
         if X.ndim == 2 and not self._reads_images():
-            self.input_encoder_ = InputEncoder.of_table(X, scale=self.scale_inputs)
+            self.input_encoder_ = InputEncoder.of_table(X, scale=self.scale_inputs, sample_weight=weight)
         elif self.scale_inputs:
             shape = self._shape_of_flat(X.shape[1:])
             axis = self._channel_axis(1 + len(shape or X.shape[1:]))
-            self.input_encoder_ = InputEncoder.of_images(X, axis, shape)
+            self.input_encoder_ = InputEncoder.of_images(X, axis, shape, sample_weight=weight)
 
-    def _learn_embedding(self, X: np.ndarray) -> None:
-        """Learn from checked training inputs how each column is bent."""
+    def _learn_embedding(self, rows: Rows) -> None:
+        """Learn from checked training rows how each column is bent."""
         self.embedding_, learned = None, None
-        encoded = self._encoded(X)
+        encoded = self._encoded(rows.X)
         self._encoded_shape = encoded.shape[1:]
         if self.numeric_embedding is not None:
             if encoded.ndim != 2 or self._reads_images():
@@ -87,7 +88,7 @@ class InputNet(TrainingNet):
                     "The 'numeric_embedding' parameter must be None for images and signals. "
                     f"Got {self.numeric_embedding!r} for rows of shape {encoded.shape[1:]}."
                 )
-            learned = PiecewiseLinear.fit(encoded)
+            learned = PiecewiseLinear.fit(encoded, rows.weight_of_inputs)
         self._use_embedding(learned)
 
     def _use_embedding(self, embedding: PiecewiseLinear | None) -> None:

@@ -360,7 +360,8 @@ class MultiOutputNetRegressor(EnsembleNet):
             Targets; the names of a data frame's columns are kept.
         sample_weight : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
             Weights of the rows, or of each row's columns (a group of columns has their mean). Each term is a
-            weighted mean; only ratios of weights matter.
+            weighted mean; only ratios of weights matter. Scaling, imputation and bins use them too, those of inputs the
+            mean weight of each row.
         groups : array-like of shape (n_samples,), default=None
             Labels of the rows, which `train_split` is given, as in skorch: ``ValidSplit(GroupKFold(5))`` keeps rows of
             one label together.

@@ -10,12 +10,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from skorch.dataset import Dataset
 
 from skmulti import MultiHeadRegressor, MultiOutputCNNRegressor, MultiOutputMLPRegressor
+from skmulti._quantiles import interpolated_quantiles
 from skmulti.encoding import InputEncoder, PiecewiseLinear
 from skmulti.model_selection import BatchedGridSearchCV
 from skmulti.tables import TableEncoder
@@ -470,3 +472,95 @@ def test_a_net_of_a_data_frame_with_categories_takes_rows_as_lists_and_refuses_w
         )
         with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
             net.predict(values)
+
+
+# Weights of rows.
+
+
+COUNTS = np.random.default_rng(1).integers(0, 4, 60)
+
+
+def with_gaps():
+    table = X.copy()
+    table[::7, 1] = np.nan
+    table[3:9, 2] = np.nan
+    return table
+
+
+def both_fits(table, counts, factor=1.0, **params):
+    """Return a net of weighted rows, and one of rows that are repeated as often, in double precision."""
+    params = {"effort": None, "batch_size": -1, "max_epochs": 3, "random_state": 0, **params}
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        net = MultiOutputCNNRegressor(**params) if table.ndim > 2 else MultiOutputMLPRegressor(**params)
+        return (
+            net.fit(table, Y, sample_weight=factor * counts).predict(table),
+            clone(net).fit(table.repeat(counts, axis=0), Y.repeat(counts, axis=0)).predict(table),
+        )
+    finally:
+        torch.set_default_dtype(before)
+
+
+@pytest.mark.parametrize("factor", [1.0, 0.3, 7.0])
+@pytest.mark.parametrize("numeric_embedding", [None, "piecewise_linear"])
+def test_weighted_rows_are_scaled_imputed_and_binned_as_repeated_ones(numeric_embedding, factor):
+    params = {"scale_inputs": True, "missing_inputs": "impute", "numeric_embedding": numeric_embedding}
+    weighted, repeated = both_fits(with_gaps(), COUNTS, factor, **params)
+    assert_allclose(weighted, repeated, rtol=1e-9)
+
+
+def test_columns_that_are_not_scaled_are_imputed_by_weighted_medians():
+    weighted, repeated = both_fits(with_gaps(), COUNTS, scale_inputs=False, missing_inputs="impute")
+    assert_allclose(weighted, repeated, rtol=1e-9)
+
+
+def test_weighted_images_are_scaled_as_repeated_ones():
+    images = np.random.default_rng(0).normal(size=(60, 2, 6, 6)) + np.arange(60)[:, None, None, None] / 10
+    weighted, repeated = both_fits(images, COUNTS, scale_inputs=True, channels=(2,))
+    assert_allclose(weighted, repeated, rtol=1e-9)
+
+
+def test_rows_of_weight_zero_do_not_exist_for_the_default():
+    table, wild = with_gaps(), with_gaps()
+    keep = np.arange(60) % 5 > 0
+    wild[~keep] = 1e6
+    net = MultiOutputMLPRegressor(max_epochs=2, random_state=0)
+    weighted = clone(net).fit(wild, Y, sample_weight=3.0 * keep)
+    assert_array_equal(weighted.predict(table), net.fit(table[keep], Y[keep]).predict(table))
+
+
+def test_weights_of_columns_weigh_inputs_by_their_mean():
+    of_columns = np.column_stack([COUNTS, 3 * COUNTS[::-1]])
+    given = {"missing_inputs": "impute", "effort": None, "max_epochs": 1, "scale_inputs": True}
+    encoders = [
+        MultiOutputMLPRegressor(**given).fit(X, Y, sample_weight=weight).input_encoder_
+        for weight in (of_columns, of_columns.mean(axis=1))
+    ]
+    assert_allclose(encoders[0].transform(X), encoders[1].transform(X), rtol=1e-6)
+
+
+@given(
+    st.lists(st.tuples(st.floats(-1e3, 1e3), st.integers(1, 5)), min_size=2, max_size=30),
+    st.floats(1e-3, 1e3),
+    st.lists(st.floats(0, 1), min_size=1, max_size=5),
+)
+def test_interpolated_quantiles_of_weights_are_those_of_repeated_values(pairs, unit, levels):
+    values, counts = np.array(pairs).T
+    # Only ratios count.
+    counts /= np.gcd.reduce(counts.astype(int))
+    levels = np.array(levels)
+    found = interpolated_quantiles(values[:, None], levels, unit * counts)[:, 0]
+    assert_allclose(found, np.quantile(values.repeat(counts.astype(int)), levels), rtol=1e-9, atol=1e-9)
+
+
+@given(st.lists(st.floats(0.1, 10), min_size=2, max_size=30), st.lists(st.floats(0, 1), min_size=1, max_size=5))
+def test_interpolated_quantiles_of_any_weights_lie_near_the_distribution_function(weights, levels):
+    weights, levels = np.array(weights), np.array(levels)
+    values = np.arange(len(weights), dtype=float)
+    found = interpolated_quantiles(values[:, None], levels, weights)[:, 0]
+    below = np.array([weights[values < value].sum() for value in found])
+    upto = np.array([weights[values <= np.ceil(value)].sum() for value in found])
+    slack = weights.max() + weights.min()
+    assert (below <= levels * weights.sum() + slack).all()
+    assert (upto >= levels * weights.sum() - slack).all()

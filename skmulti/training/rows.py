@@ -48,6 +48,14 @@ class Rows:
             return self.X
         return {"X": self.X, "sample_weight": self.sample_weight.astype(self.X.dtype)}
 
+    @property
+    def weight_of_inputs(self) -> np.ndarray | None:
+        """Return one weight per row, the mean of those of its columns, or None where all are equal."""
+        if self.sample_weight is None:
+            return None
+        weight: np.ndarray = self.sample_weight.mean(axis=1)
+        return None if (weight == weight[0]).all() else weight
+
     @cached_property
     def misses_some(self) -> bool:
         """Return whether a target is missing."""
@@ -69,9 +77,9 @@ class Rows:
         if keep.all():
             return self
         weight = None if self.sample_weight is None else self.sample_weight[keep]
-        if weight is not None and (weight == weight[:1, :1]).all():
-            # Equal weights are no weights.
-            weight = None
+        if weight is not None:
+            # As if the others had never been there: equal weights are no weights.
+            weight = None if (weight == weight[:1, :1]).all() else weight / weight.mean()
         groups = None if self.groups is None else self.groups[keep]
         return Rows(self.X[keep], self.y[keep], weight, groups)
 

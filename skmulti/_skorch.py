@@ -27,7 +27,7 @@ from skorch import NeuralNetRegressor
 from skorch.dataset import unpack_data
 from skorch.history import History
 
-from skmulti.before import Before
+from skmulti.before import Before, Turn
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -68,6 +68,10 @@ class ContractNet(MultiOutputMixin, NeuralNetRegressor, _OwnMetadata):
     _optimizers = ["optimizer"]
     # Torch modules that skorch must not take for components of its own, with parameters and a prefix.
     _not_components: tuple[str, ...] = ("embedding_",)
+
+    # The training that goes on, and a mark that each training renews.
+    _turn: Turn | None = None
+    _stamp: object = None
 
     # Prefixes of parameters that belong to the estimator, not to one of skorch's components.
     _own_prefixes: tuple[str, ...] = ()
@@ -133,8 +137,10 @@ class ContractNet(MultiOutputMixin, NeuralNetRegressor, _OwnMetadata):
         params : dict
             Parameter names mapped to their values.
         """
-        params = BaseEstimator.get_params(self, deep=deep)
-        return {**self._get_params_callbacks(deep=deep), **params}
+        # Training gives parameters that were left open their values for a while.
+        net = self._finished()
+        params = BaseEstimator.get_params(net, deep=deep)
+        return {**net._get_params_callbacks(deep=deep), **params}
 
     def set_params(self, **params: Any) -> Self:
         """Set parameters of this estimator.
@@ -188,7 +194,7 @@ class ContractNet(MultiOutputMixin, NeuralNetRegressor, _OwnMetadata):
 
     def load_params(self, *args: Any, **kwargs: Any) -> None:
         """Load parameters, optimizer and history as in skorch: all of them, or after an error none."""
-        with self._unchanged_on_error(in_place=True):
+        with self._in_turn(in_place=True), self._unchanged_on_error(in_place=True):
             super().load_params(*args, **kwargs)
 
     def initialize_history(self) -> Self:
@@ -206,7 +212,7 @@ class ContractNet(MultiOutputMixin, NeuralNetRegressor, _OwnMetadata):
         check_is_fitted(self, attributes, *args, **kwargs)
 
     def __sklearn_is_fitted__(self) -> bool:
-        return bool(self.initialized_)
+        return bool(self._finished().initialized_)
 
     def __repr__(self, N_CHAR_MAX: int = 700) -> str:
         return BaseEstimator.__repr__(self, N_CHAR_MAX)
@@ -242,9 +248,61 @@ class ContractNet(MultiOutputMixin, NeuralNetRegressor, _OwnMetadata):
         """The net and those that it consists of."""
         return [self]
 
+    def _finished(self) -> Any:
+        """Return the net, or while another thread trains it, the net as it was before."""
+        turn = self._turn
+        if turn is None or turn.is_ours:
+            return self
+        if turn.finished is None:
+            raise RuntimeError(
+                f"This {type(self).__name__} is being trained in another thread, and its module can't be copied, so "
+                "that there is nothing to answer from until that ends. Use a copy of the estimator in each thread."
+            )
+        return turn.finished
+
+    def _refuse_other_threads(self) -> None:
+        turn = self._turn
+        if turn is None or turn.is_ours:
+            return
+        if turn.is_lost and turn.finished is not None:
+            # Nobody in a forked child goes on with it.
+            self.__dict__.update(vars(turn.finished))
+            self.__dict__.pop("_turn", None)
+            return
+        raise RuntimeError(
+            f"This {type(self).__name__} is being trained in another thread. Wait for that to end, or use "
+            "sklearn.base.clone to train a copy of the estimator."
+        )
+
+    @contextmanager
+    def _in_turn(self, *, in_place: bool) -> Iterator[None]:
+        """Let no other thread train the net inside the block, and let them read its state from before.
+
+        Parameters
+        ----------
+        in_place : bool
+            Whether the block changes the network in place.
+        """
+        self._refuse_other_threads()
+        if self._turn is not None:
+            # Trained by a callback of its own training.
+            yield
+            return
+        turn = Turn(self, in_place=in_place)
+        try:
+            # Of two threads, one succeeds.
+            if self.__dict__.setdefault("_turn", turn) is not turn:
+                self._refuse_other_threads()
+            self.__dict__["_stamp"] = object()
+            yield
+        finally:
+            if self._turn is turn:
+                del self.__dict__["_turn"]
+
     @contextmanager
     def _unchanged_on_error(self, *, in_place: bool = False) -> Iterator[None]:
         """Restore the state from before the block when it raises; `in_place` as in `Before`."""
+        self._refuse_other_threads()
         before = Before(self._nets, in_place=in_place)
         try:
             yield

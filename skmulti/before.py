@@ -3,11 +3,94 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
-from typing import Any
+import functools
+import os
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
+
+_Method = TypeVar("_Method", bound=Callable[..., Any])
+
+
+class Turn:
+    """The training of a net in one thread, and what other threads see of the net meanwhile: its last finished state.
+
+    Parameters
+    ----------
+    net : net
+        The net, before its training begins.
+    in_place : bool
+        Whether the training changes the network in place.
+
+    Attributes
+    ----------
+    finished : net or None
+        The net as it is before; None if its network can't be copied.
+    """
+
+    def __init__(self, net: Any, *, in_place: bool) -> None:
+        self._thread, self._process = threading.get_ident(), os.getpid()
+        try:
+            self.finished = _twin(net, in_place=in_place)
+        except Exception:
+            # Copying runs the code of any module.
+            self.finished = None
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether this thread trains the net."""
+        return self._thread == threading.get_ident()
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the thread that trained the net stayed behind in the parent of this process."""
+        return not self.is_ours and self._process != os.getpid()
+
+
+def _twin(net: Any, *, in_place: bool) -> Any:
+    """Return a net with the attributes of another one, which stay as they are when that is trained."""
+    memo: dict[int, Any] = {}
+
+    def twin_of(net: Any) -> Any:
+        twin = object.__new__(type(net))
+        vars(twin).update(vars(net))
+        if in_place and net.initialized_:
+            names = [f"{name}_" for name in (*net._modules, *net._optimizers)]
+            # One memo: the optimizer has the parameters of the copied module, an ensemble those of its members.
+            vars(twin).update({name: copy.deepcopy(vars(net)[name], memo) for name in names if name in vars(net)})
+            twin.history_, twin._streams = copy.copy(net.history_), copy.deepcopy(net._streams)
+            twin.callbacks_ = [(name, copy.copy(callback)) for name, callback in net.callbacks_]
+        return twin
+
+    twin = twin_of(net)
+    if in_place and "members_" in vars(net):
+        twin.__dict__["members_"] = [twin_of(member) for member in net.members_]
+    return twin
+
+
+def of_one_state(method: _Method) -> _Method:
+    """Let a method that reads a net see one finished state, whatever other threads do with the net meanwhile."""
+
+    @functools.wraps(method)
+    def read(self: Any, *args: Any, **kwargs: Any) -> Any:
+        while True:
+            stamp, net = self._stamp, self._finished()
+            if net is not self:
+                return method(net, *args, **kwargs)
+            try:
+                answer = method(self, *args, **kwargs)
+            except Exception:
+                if self._stamp is stamp:
+                    raise
+            else:
+                if self._stamp is stamp:
+                    return answer
+            # A training began meanwhile in another thread: what was read may be of both states.
+
+    return cast(_Method, read)
 
 
 class Before:

@@ -374,6 +374,10 @@ class EnsembleNet(BuildingNet):
             member.trim_for_prediction()
 
     def __getstate__(self) -> dict[str, Any]:
+        net = self._finished()
+        if net is not self:
+            finished: dict[str, Any] = net.__getstate__()
+            return finished
         if not self._members:
             return super().__getstate__()
         # Each member keeps its own module: a second copy would not share its parameters.

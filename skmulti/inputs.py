@@ -124,6 +124,10 @@ class InputNet(TrainingNet):
 
     def forward_iter(self, X: Any, *args: Any, **kwargs: Any) -> Any:
         """Yield what the module makes of inputs, batch by batch, as in skorch; arrays are encoded first."""
+        net = self._finished()
+        if net is not self:
+            yield from net.forward_iter(X, *args, **kwargs)
+            return
         encodes = self.input_encoder_ is not None or self.embedding_ is not None
         if encodes and not (is_dataset(X) or isinstance(X, EncodedInputs) or is_weighted(X)):
             X = self._encoded(self._check_inputs(X))

@@ -15,6 +15,7 @@ from skorch.utils import is_dataset
 from torch import Tensor
 
 from skmulti._validation import check_sample_weight, has_nan
+from skmulti.before import of_one_state
 from skmulti.columns import Columns
 from skmulti.encoding import EncodedInputs
 from skmulti.forward import learns, raw_outputs, rows_at_once
@@ -59,6 +60,7 @@ class ReadingNet(InputNet):
         self, X: Any, return_std: bool, *, columns: Any = None
     ) -> np.ndarray | tuple[np.ndarray, np.ndarray]: ...
 
+    @of_one_state
     def predict(self, X: Any, return_std: bool = False, *, columns: Any = None) -> Any:
         """Predict the targets of inputs X.
 
@@ -102,6 +104,7 @@ class ReadingNet(InputNet):
                 return self._as_asked(y_pred, columns)
             return self._as_asked(y_pred, columns), self._as_asked(outputs.std(families)[:, wanted], columns)
 
+    @of_one_state
     def predict_quantiles(self, X: Any, levels: Sequence[float] | float, *, columns: Any = None) -> np.ndarray:
         """Predict quantiles of the targets of inputs X; an ensemble's are the means of those of its members.
 
@@ -164,6 +167,7 @@ class ReadingNet(InputNet):
         ends = [round((1 - coverage) / 2, 12), round((1 + coverage) / 2, 12)]
         return self.predict_quantiles(X, ends, columns=columns)
 
+    @of_one_state
     def negative_log_likelihood(self, X: Any, y: Any, *, columns: Any = None) -> np.ndarray:
         """Return the negative log likelihood of each row's targets, summed over the columns.
 
@@ -198,6 +202,7 @@ class ReadingNet(InputNet):
         with self._reading_threads(inputs):
             return -self._outputs(inputs).log_density(targets.values, asked)
 
+    @of_one_state
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return the mean over the columns of the coefficient of determination R2.
 
@@ -258,6 +263,7 @@ class ReadingNet(InputNet):
         assert score is not None
         return [score] * len(columns)
 
+    @of_one_state
     def residuals(self, X: Any, y: Any) -> np.ndarray:
         """Return how far targets lie from predictions, the shorter way round for an angle.
 

@@ -385,6 +385,8 @@ class MultiOutputNetRegressor(EnsembleNet):
         KeyboardInterrupt
             If Ctrl-C is pressed in the first epoch of a net that was fitted before, which is unchanged then, or
             before any member of an ensemble has finished an epoch.
+        RuntimeError
+            If another thread is training this estimator.
 
         Notes
         -----
@@ -393,6 +395,8 @@ class MultiOutputNetRegressor(EnsembleNet):
 
         Ctrl-C ends the training, and `fit` returns the estimator with what it has learned. An ensemble keeps the
         members that have finished an epoch, and fits their stacking weights; `members_` are fewer then.
+
+        Other threads read the state from before until `fit` has ended.
         """
         if self.warm_start and self.initialized_:
             validation = {"X_val": X_val, "y_val": y_val, "sample_weight_val": sample_weight_val}
@@ -446,6 +450,8 @@ class MultiOutputNetRegressor(EnsembleNet):
             epoch of this call, the net is unchanged.
         KeyboardInterrupt
             If Ctrl-C is pressed in the first epoch of this call; the net is unchanged then.
+        RuntimeError
+            If another thread is training this estimator.
 
         Notes
         -----

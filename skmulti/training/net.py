@@ -192,7 +192,8 @@ class TrainingNet(BatchingNet):
     def __getstate__(self) -> dict[str, Any]:
         # A checkpoint in the middle of training keeps the parameters, and neither what works on them nor the rows.
         state: dict[str, Any] = super().__getstate__()
-        return {name: value for name, value in state.items() if name not in (*_OF_ONE_TRAINING, "_before")}
+        left_out = (*_OF_ONE_TRAINING, "_before", "_stamp", "_turn")
+        return {name: value for name, value in state.items() if name not in left_out}
 
     def _record_terms(self, losses: EpochLosses, prefix: str) -> float:
         """Record the mean of each term over the rows that it saw; return their weighted sum."""
@@ -247,17 +248,18 @@ class TrainingNet(BatchingNet):
         goes_on : bool
             Whether training continues with the present network.
         """
-        before = self._before = Before(self._nets, in_place=goes_on)
-        keeps = goes_on or not before.was_built
-        try:
-            yield
-        except BaseException as error:
-            keeps = keeps or isinstance(error, (TrainingDivergedError, KeyboardInterrupt))
-            if not (keeps and before.has_new_epoch):
-                before.restore()
-            raise
-        finally:
-            self.__dict__.pop("_before", None)
+        with self._in_turn(in_place=goes_on):
+            before = self._before = Before(self._nets, in_place=goes_on)
+            keeps = goes_on or not before.was_built
+            try:
+                yield
+            except BaseException as error:
+                keeps = keeps or isinstance(error, (TrainingDivergedError, KeyboardInterrupt))
+                if not (keeps and before.has_new_epoch):
+                    before.restore()
+                raise
+            finally:
+                self.__dict__.pop("_before", None)
 
     def fit_loop(self, X: Any, y: Any = None, epochs: Any = None, **fit_params: Any) -> TrainingNet:
         """Go through all epochs, as in skorch, which ends training after Ctrl-C and says nothing."""

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from scipy import sparse
-from sklearn.utils.validation import check_array, validate_data
+from sklearn.utils.validation import check_array, check_consistent_length, validate_data
+from torch.utils.data import DataLoader
+from torch.utils.data import Dataset as TorchDataset
 
 from skmulti._masked import without_mask
 
+# How the names of types of dates begin.
+_OF_TIME = ("date", "time", "duration", "period")
 _LARGEST = np.finfo(np.float32).max
 # What to do about missing values in a table.
 IMPUTE = "Use missing_inputs='impute', or a SimpleImputer."
@@ -102,6 +107,7 @@ def check_sample_weight(
     """
     if sample_weight is None:
         return None
+    refuse_containers(sample_weight, parameter)
     given = _column_names(sample_weight) if hasattr(sample_weight, "columns") else None
     if isinstance(sample_weight, Mapping) or (given is not None and given != names):
         came = list(given or sample_weight)
@@ -165,7 +171,7 @@ def check_inputs(
     X = to_numbers(X, parameter)
     if not reset:
         _refuse_other_shape(estimator, getattr(X, "shape", None), parameter)
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore"), named(parameter):
         X_checked: np.ndarray = validate_data(
             estimator,
             X,
@@ -202,11 +208,63 @@ def _is_as_in_fit(estimator: Any, X: Any) -> bool:
     )
 
 
+def check_same_length(parameters: tuple[str, str], *values: Any) -> None:
+    """Raise a ValueError if inputs and targets have other numbers of rows."""
+    try:
+        check_consistent_length(*values)
+    except ValueError as error:
+        raise ValueError(f"{' and '.join(parameters)} must have the same number of rows. {error}.") from None
+
+
+@contextmanager
+def named(parameter: str) -> Iterator[None]:
+    """Let errors of scikit-learn, which speaks of X, speak of the parameter."""
+    try:
+        yield
+    except ValueError as error:
+        if parameter == "X":
+            raise
+        text = str(error)
+        raise ValueError(f"{parameter} {text[2:]}" if text.startswith("X ") else f"{parameter}: {text}") from error
+
+
+def refuse_containers(values: Any, parameter: str) -> None:
+    """Raise a TypeError for tables and data sets of other libraries, with what makes an array of them."""
+    if type(values) is np.ndarray:
+        return
+    if sparse.issparse(values):
+        raise TypeError(
+            f"{parameter} must be dense: {parameter}.toarray(), or what OneHotEncoder(sparse_output=False) gives. "
+            f"Sparse data was passed for {parameter}, but dense data is required."
+        )
+    library = type(values).__module__.split(".")[0]
+    cures = {
+        ("polars", "LazyFrame"): "{0}.collect()",
+        ("pyarrow", "Table"): "{0}.to_pandas()",
+        ("pyarrow", "RecordBatch"): "{0}.to_pandas()",
+        ("datasets", "Dataset"): "{0}.to_pandas()",
+        ("datasets", "DatasetDict"): "the to_pandas() of one of its parts",
+        ("datasets", "IterableDataset"): "an array of its rows",
+        ("numpy", "matrix"): "np.asarray({0})",
+    }
+    cure = cures.get((library, type(values).__name__))
+    if isinstance(values, (TorchDataset, DataLoader)):
+        cure = "arrays or tensors of its inputs and its targets, fit(X, y)"
+    if cure is not None:
+        raise TypeError(
+            f"{parameter} must be an array, a data frame, a tensor or a list of rows. "
+            f"Got {type(values).__name__} of {library} instead; use {cure.format(parameter)}."
+        )
+
+
 def to_numbers(values: Any, parameter: str) -> Any:
     """Return the values with nothing in them but numbers, or say what is none."""
+    refuse_containers(values, parameter)
     values = without_mask(values)
     if isinstance(values, torch.Tensor):
-        values = values.detach().cpu().numpy()
+        values = values.detach().cpu()
+        # NumPy has no bfloat16, of which single precision keeps every digit.
+        values = (values.float() if values.dtype is torch.bfloat16 else values).numpy()
     if isinstance(values, (list, tuple)):
         values = _stacked(values, parameter)
     if not hasattr(values, "dtype") and not hasattr(values, "__array__") and not hasattr(values, "columns"):
@@ -264,9 +322,9 @@ def _refuse_non_numeric(values: Any, dtype: Any, what: str) -> None:
     if text.startswith("sparse"):
         raise ValueError(f"{what} must be dense. Got dtype {dtype} instead; use the data frame's .sparse.to_dense().")
     advice = "Encode it first, for example with a ColumnTransformer."
-    if what.startswith("X") and not text.startswith(("date", "time", "duration")):
+    if what.startswith("X") and not text.startswith(("interval", *_OF_TIME)):
         advice += " Or use categorical_inputs='one_hot', for columns of categories or words in a data frame."
-    if text.startswith(("cat", "enum", "date", "time", "duration")):
+    if text.startswith(("cat", "enum", "interval", *_OF_TIME)):
         raise ValueError(f"{what} must hold numbers. Got dtype {dtype} instead. {advice}")
     if text.startswith(("obj", "str", "utf8", "<u", "|s")):
         try:

@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from sklearn.utils.validation import check_consistent_length
 from torch import nn
 from torch.nn.parameter import is_lazy
 
-from skmulti._validation import check_sample_weight, check_targets
+from skmulti._validation import check_same_length, check_sample_weight, check_targets, refuse_containers
 from skmulti.checking import CheckingNet
 from skmulti.columns import Columns, resolve_groups
 from skmulti.losses import MixedLoss
@@ -168,18 +167,20 @@ class BuildingNet(CheckingNet):
     ) -> tuple[Rows, Rows | None]:
         """Check everything, resolve the columns and build the net; return the checked data."""
         self._check_parameters()
+        refuse_containers(X, "X")
         if y is None:
             raise ValueError(f"This {type(self).__name__} estimator requires y to be passed, but the target y is None.")
         self._settle(_shape_of(X))
         targets = check_targets(y, missing=self.missing_targets == "mask", keep_float32=True)
         inputs = self._check_inputs(X, reset=True, min_samples=2)
-        check_consistent_length(inputs, targets.values)
+        check_same_length(("X", "y"), inputs, targets.values)
         self.target_names_ = np.array(targets.names, dtype=object)
         self.n_outputs_ = len(targets.names)
         self._y_ndim = targets.ndim
         self._refuse_empty_columns(targets)
         weights = check_sample_weight(sample_weight, len(inputs), targets.names)
         rows = Rows(inputs, targets.values, weights, self._check_groups(groups, len(inputs))).that_count()
+        self._refuse_single_row(rows, sample_weight)
         holdout = self._check_holdout(*validation, groups=groups)
         self._set_up(rows, holdout)
         return rows, holdout

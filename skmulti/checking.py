@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.utils._param_validation import validate_parameter_constraints
-from sklearn.utils.validation import check_consistent_length, column_or_1d
+from sklearn.utils.validation import column_or_1d
 from skorch.dataset import Dataset
 from torch.utils.data import DataLoader
 
-from skmulti._validation import Targets, check_sample_weight, check_targets, has_nan
+from skmulti._validation import Targets, check_same_length, check_sample_weight, check_targets, has_nan
 from skmulti.effort import EffortNet
 from skmulti.training import Rows, TensorLoader
 
@@ -44,6 +44,12 @@ class CheckingNet(EffortNet):
         if empty:
             raise ValueError(f"y must have a value in each column. Got none in {', '.join(map(repr, empty))}.")
 
+    def _refuse_single_row(self, rows: Rows, sample_weight: Any) -> None:
+        if len(rows.y) < 2:
+            what = "y" if sample_weight is None else "The 'sample_weight' parameter"
+            counts = "a target" if sample_weight is None else "a weight above zero, and a target"
+            raise ValueError(f"{what} must leave two rows or more with {counts}. Got {len(rows.y)}.")
+
     def _check_targets(self, y: Any, *, parameter: str, missing: bool, keep_float32: bool = False) -> Targets:
         targets = check_targets(y, parameter=parameter, missing=missing, keep_float32=keep_float32)
         names = tuple(self.target_names_)
@@ -59,7 +65,7 @@ class CheckingNet(EffortNet):
         missing = self.missing_targets == "mask"
         targets = self._check_targets(y, parameter=f"y{suffix}", missing=missing, keep_float32=True)
         inputs = self._check_inputs(X, parameter=f"X{suffix}")
-        check_consistent_length(inputs, targets.values)
+        check_same_length((f"X{suffix}", f"y{suffix}"), inputs, targets.values)
         names = tuple(self.target_names_)
         weights = check_sample_weight(sample_weight, len(inputs), names, parameter=f"sample_weight{suffix}")
         return Rows(inputs, targets.values, weights, self._check_groups(groups, len(inputs))).that_count()

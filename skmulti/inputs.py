@@ -10,7 +10,7 @@ import torch
 from sklearn.utils.validation import validate_data
 from skorch.utils import is_dataset
 
-from skmulti._validation import check_inputs, refuse_repeated_names
+from skmulti._validation import check_inputs, named, refuse_containers, refuse_repeated_names
 from skmulti.encoding import EncodedInputs, InputEncoder, PiecewiseLinear
 from skmulti.tables import TableEncoder, as_table
 from skmulti.training import Rows, TrainingNet
@@ -35,6 +35,7 @@ class InputNet(TrainingNet):
 
     def _check_inputs(self, X: Any, *, reset: bool = False, parameter: str = "X", min_samples: int = 1) -> np.ndarray:
         """Return X as an array of numbers, categories coded, or say what is wrong with it."""
+        refuse_containers(X, parameter)
         if reset:
             self._allows_missing = self.missing_inputs == "impute" and not self._reads_images()
             double = self._encodes or torch.get_default_dtype() is torch.float64
@@ -52,7 +53,8 @@ class InputNet(TrainingNet):
             return checked
         X = as_table(X, parameter)
         refuse_repeated_names(X, parameter)
-        validate_data(self, X, reset=reset, skip_check_array=True)
+        with named(parameter):
+            validate_data(self, X, reset=reset, skip_check_array=True)
         coded = self.table_encoder_.transform(X, missing=self._allows_missing, parameter=parameter)
         if reset:
             self.input_shape_ = (self.n_features_in_,)

@@ -342,7 +342,10 @@ def test_a_data_frame_that_names_a_column_twice_is_refused(data):
 
 
 def test_other_numbers_of_rows_are_refused():
-    with refused("Found input variables with inconsistent numbers of samples: [20, 15]"):
+    with refused(
+        "X and y must have the same number of rows. "
+        "Found input variables with inconsistent numbers of samples: [20, 15]."
+    ):
         make_net().fit(X, Y[:15])
 
 

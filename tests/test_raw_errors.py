@@ -1,0 +1,143 @@
+"""What ended in an error of another library ends in a sentence: what is wrong, what came, and the way out."""
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from scipy import sparse
+from torch.utils.data import DataLoader, TensorDataset
+
+from skmulti import (
+    MultiOutputMLPRegressor,
+)
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(20, 3))
+Y = RNG.normal(size=(20, 2))
+FRAME = pd.DataFrame(X, columns=list("abc"))
+ROWS = TensorDataset(torch.tensor(X), torch.tensor(Y))
+ONE_ROW = np.eye(20)[0]
+
+
+def default(**params):
+    return MultiOutputMLPRegressor(**{"n_members": 2, "max_epochs": 1, "random_state": 0, **params})
+
+
+def plain(**params):
+    return MultiOutputMLPRegressor(**{"effort": None, "max_epochs": 1, "random_state": 0, **params})
+
+
+def stand_in(library, name):
+    """Return something of a library that need not be installed."""
+    return type(name, (), {"__module__": f"{library}.inside", "__len__": lambda self: 20, "shape": (20, 3)})()
+
+
+def refused(message, error=ValueError):
+    return pytest.raises(error, match=re.escape(message))
+
+
+SUPPORTED = "must be an array, a data frame, a tensor or a list of rows. Got "
+PARTS = "use arrays or tensors of its inputs and its targets, fit(X, y)."
+CONTAINERS = {
+    "lazy frame": (
+        lambda: pytest.importorskip("polars").DataFrame(X).lazy(),
+        "LazyFrame of polars instead; use {0}.collect().",
+    ),
+    "arrow table": (lambda: stand_in("pyarrow", "Table"), "Table of pyarrow instead; use {0}.to_pandas()."),
+    "hugging face": (lambda: stand_in("datasets", "Dataset"), "Dataset of datasets instead; use {0}.to_pandas()."),
+    "torch dataset": (lambda: ROWS, f"TensorDataset of torch instead; {PARTS}"),
+    "torch loader": (lambda: DataLoader(ROWS), f"DataLoader of torch instead; {PARTS}"),
+    "matrix": (lambda: X.view(np.matrix), "matrix of numpy instead; use np.asarray({0})."),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("make", [default, plain])
+@pytest.mark.parametrize("kind", CONTAINERS)
+def test_data_of_other_libraries_are_led_to_what_is_supported(make, kind):
+    build, message = CONTAINERS[kind]
+    fitted = make().fit(X, Y)
+    for fit, name in [
+        (lambda: make().fit(build(), Y), "X"),
+        (lambda: make().fit(build(), None), "X"),
+        (lambda: make().fit(X, build()), "y"),
+        (lambda: make().fit(X, Y, X_val=build(), y_val=Y), "X_val"),
+        (lambda: make().fit(X, Y, sample_weight=build()), "sample_weight"),
+        (lambda: fitted.score(X, build()), "y"),
+    ]:
+        with refused(f"{name} {SUPPORTED}{message.format(name)}", TypeError):
+            fit()
+    if not kind.startswith("torch"):
+        # Callbacks of skorch predict for data sets of torch.
+        with refused(f"X {SUPPORTED}{message.format('X')}", TypeError):
+            fitted.predict(build())
+
+
+@pytest.mark.parametrize("make", [default, plain])
+def test_words_for_weights_are_refused(make):
+    with refused("sample_weight must be an array, a data frame, a tensor or a list of rows. Got 'balanced'", TypeError):
+        make().fit(X, Y, sample_weight="balanced")
+
+
+@pytest.mark.parametrize("make", [default, plain])
+@pytest.mark.parametrize(
+    "values",
+    [pd.period_range("2020", periods=20, freq="D"), pd.arrays.IntervalArray.from_breaks(range(21))],
+    ids=["period", "interval"],
+)
+def test_a_column_of_periods_or_intervals_is_named(make, values):
+    with refused(f"X, column 'when', must hold numbers. Got dtype {values.dtype} instead. Encode it first"):
+        make().fit(FRAME.assign(when=values), Y)
+    with refused(f"y, column 'when', must hold numbers. Got dtype {values.dtype} instead."):
+        make().fit(X, pd.DataFrame(Y).assign(when=values))
+
+
+def test_unequal_numbers_of_rows_name_both():
+    with refused("X and y must have the same number of rows. Found input variables with"):
+        default().fit(X, Y[:15])
+    with refused("X_val and y_val must have the same number of rows."):
+        default().fit(X, Y, X_val=X, y_val=Y[:3])
+
+
+@pytest.mark.parametrize("make", [default, plain])
+def test_tensors_of_half_the_digits_are_taken(make):
+    half, targets = torch.tensor(X).bfloat16(), torch.tensor(Y).bfloat16()
+    net = make().fit(half, targets)
+    np.testing.assert_array_equal(net.predict(half), make().fit(half.float(), targets.float()).predict(half.float()))
+
+
+@pytest.mark.parametrize("make", [default, plain])
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (X[:, :2], "X_val has 2 features, but MultiOutputMLPRegressor is expecting 3 features as input."),
+        (X[0], "X_val: Expected 2D array, got 1D array instead"),
+        (X[:0], "X_val: Found array with 0 sample(s)"),
+    ],
+)
+def test_errors_of_validation_rows_speak_of_them(make, given, message):
+    with refused(message):
+        make().fit(X, Y, X_val=given, y_val=Y[: len(given)])
+    with refused("X_val: The feature names should match"):
+        make().fit(FRAME, Y, X_val=FRAME.rename(columns={"a": "z"}), y_val=Y)
+
+
+@pytest.mark.parametrize("make", [default, plain])
+def test_weights_that_leave_one_row_are_refused(make):
+    message = "The 'sample_weight' parameter must leave two rows or more with a weight above zero, and a target. Got 1."
+    with refused(message):
+        make().fit(X, Y, sample_weight=ONE_ROW)
+    holes = np.where(ONE_ROW[:, None] > 0, Y, np.nan)
+    with refused("y must leave two rows or more with a target. Got 1."):
+        make(missing_targets="mask").fit(X, holes)
+
+
+@pytest.mark.parametrize("make", [default, plain])
+@pytest.mark.parametrize("form", [sparse.csr_array, sparse.csr_matrix, sparse.coo_array])
+def test_sparse_inputs_are_led_to_dense_ones(make, form):
+    message = "X must be dense: X.toarray(), or what OneHotEncoder(sparse_output=False) gives. Sparse data was"
+    with refused(message, TypeError):
+        make().fit(form(X), Y)
+    with refused(message, TypeError):
+        make().fit(X, Y).predict(form(X))

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.exceptions import FitFailedWarning
 from skorch.callbacks import Callback, PrintLog
 
 from skmulti import MultiHeadRegressor, MultiOutputCNNRegressor, MultiOutputMLPRegressor
@@ -142,6 +143,21 @@ def test_ensembles_in_a_search_print_lines_of_their_own_and_members_none(capsys)
     rows = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert [cells[0] for cells in rows].count("epoch") == 4
     assert sorted(cells[0] for cells in rows if cells[0].isdigit()) == ["1", "1", "1", "1", "2", "2"]
+
+
+@pytest.mark.filterwarnings("ignore:One or more of the test scores are non-finite:UserWarning")
+def test_a_sink_that_fails_is_an_error_of_its_own_ensemble():
+    def sink(text):
+        if text.split()[0] == "2":
+            raise OSError("the disk is full")
+
+    net = default_net(callbacks__print_log__sink=sink)
+    with pytest.raises(OSError, match="the disk is full"):
+        net.fit(X, Y)
+    search = BatchedGridSearchCV(net, {"callbacks__print_log__sink": [sink, [].append]}, cv=2, refit=False)
+    with pytest.warns(FitFailedWarning, match="the disk is full"):
+        search.fit(X, Y)
+    assert np.isfinite(search.cv_results_["mean_test_score"]).tolist() == [False, True]
 
 
 def test_nothing_is_printed_without_verbose(capsys):

@@ -31,7 +31,7 @@ class BatchedGridSearchCV(BatchedSearch, GridSearchCV):
     n_jobs : int, default=None
         How many processes train, each a list of the nets: None means one, unless a `joblib.parallel_config` says
         otherwise, and -1 all processors. Larger stacks are often faster than more processes. Threads of joblib's are
-        not used. Scores are computed in this process.
+        not used. Whatever the backend, scores are computed in this process.
     refit : bool, str or callable, default=True
         Whether and by which score to refit the best candidate, as in `GridSearchCV`.
     cv : int, splitter or iterable, default=None

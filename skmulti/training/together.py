@@ -175,7 +175,7 @@ def _train_stacks(stacks: Sequence[list[Entrant]], done: AmountDone) -> None:
                 heard = [(epochs, next(epochs, None)) for epochs in running]
                 running = [epochs for epochs, entrants in heard if entrants is not None]
                 trained = [entrant for _, entrants in heard for entrant in entrants or ()]
-                _print_epochs([entrant.member for entrant in trained])
+                _print_epochs_of_stacks(trained)
                 over = [entrant.member for entrant in trained if entrant.has_left]
                 done.add_epoch([entrant.member for entrant in trained], finished=over)
         finally:
@@ -218,20 +218,27 @@ def _epochs_of_stack(entrants: list[Entrant], threads: AdaptiveThreads) -> Gener
                 entrant.member.error = failure
 
 
-def _print_epochs(members: Sequence[Member]) -> None:
-    for log in {id(member.log): member.log for member in members}.values():
-        if log is not None:
-            log.print_epochs([member for member in members if member.log is log])
+def _print_epochs_of_stacks(entrants: Sequence[Entrant]) -> None:
+    for log in {id(entrant.member.log): entrant.member.log for entrant in entrants}.values():
+        own = [entrant for entrant in entrants if entrant.member.log is log]
+        try:
+            if log is not None:
+                log.print_epochs([entrant.member for entrant in own])
+        except Exception as error:
+            # As an error of its callbacks ends a single net, this one ends the ensemble, and none beside it.
+            for entrant in own:
+                entrant.member.error, entrant.is_over = error, True
 
 
 def _train_in_turn(member: Member) -> None:
     start = time.perf_counter()
     if member.log is not None:
-        member.net._on_member_epoch = partial(_print_epochs, [member])
+        member.net._on_member_epoch = partial(member.log.print_epochs, [member])
     try:
         member.net._train(member.rows, member.holdout)
-        # A log of somebody else's does not tell of single epochs.
-        _print_epochs([member])
+        if member.log is not None:
+            # A log of somebody else's does not tell of single epochs.
+            member.log.print_epochs([member])
     except Exception as error:
         member.error = error
     member.seconds = time.perf_counter() - start

@@ -16,6 +16,8 @@ from skmulti.losses._checks import check_option, refuse_targets
 from skmulti.losses.base import ColumnLoss
 
 _SHIFT = math.log(math.e - 1)
+# Boxes smaller than this fraction of how far centres are apart do not overlap, however well centres are predicted.
+_LEAST_SIZE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,9 @@ class IoU(ColumnLoss):
     Raises
     ------
     ValueError
-        If `box_format` is unknown or `unit` no box; in `fit` if a training box has a negative width or height.
+        If `box_format` is unknown or `unit` no box; in `fit` if a training box has a negative width or height, or if
+        none has a width, or a height, that matters: all are 0, or less than a thousandth of the standard deviation of
+        the centres. Such boxes never overlap, and nothing can be learned of their size.
 
     Notes
     -----
@@ -75,7 +79,7 @@ class IoU(ColumnLoss):
             object.__setattr__(self, "unit", _checked_unit(self.unit, loss=name))
 
     def fitted_to(self, y: np.ndarray, names: tuple[str, ...], sample_weight: np.ndarray | None = None) -> IoU:
-        """Refuse boxes with a negative width or height, and learn the mean box."""
+        """Refuse boxes with a negative width or height, or with no area at all, and learn the mean box."""
         corners = self.box_format == "xyxy"
         size = y[:, 2:] - y[:, :2] if corners else y[:, 2:]
         refuse_targets(
@@ -88,8 +92,20 @@ class IoU(ColumnLoss):
             return self
         center = (y[:, :2] + y[:, 2:]) / 2 if corners else y[:, :2]
         mean = np.average(np.concatenate([center, size], axis=1), axis=0, weights=sample_weight)
-        mean[2:] = np.where(mean[2:] > 0, mean[2:], 1.0)
+        self._refuse_points(center, size, names)
         return dataclasses.replace(self, unit=tuple(mean.tolist()))
+
+    def _refuse_points(self, center: np.ndarray, size: np.ndarray, names: tuple[str, ...]) -> None:
+        """Refuse boxes none of which can overlap another: a size of any kind would have the same loss."""
+        largest, apart = size.max(axis=0), center.std(axis=0)
+        for i, what in enumerate(("width", "height")):
+            if largest[i] <= _LEAST_SIZE * apart[i]:
+                columns = f"{names[2 + i]!r} minus {names[i]!r}" if self.box_format == "xyxy" else repr(names[2 + i])
+                raise ValueError(
+                    f"The loss {type(self).__name__.lower()!r} takes boxes of which some have a {what} of more than "
+                    f"{_LEAST_SIZE:g} standard deviations of the centres. Got {largest[i]:.3g} at most in {columns}, "
+                    f"beside {apart[i]:.3g}: boxes never overlap. Use 'euclidean' for the centres, or 'squared_error'."
+                )
 
     def row_loss(self, raw: Tensor, y: Tensor) -> Tensor:
         """Return one minus the overlap of each row, plus what the subclass adds."""

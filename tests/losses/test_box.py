@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.testing import assert_close
 
+from skmulti import MultiOutputMLPRegressor
 from skmulti.losses import CIoU, DIoU, GIoU, IoU
 
 UNIT = (5.0, 4.0, 3.0, 2.0)
@@ -197,8 +198,48 @@ def test_the_unit_is_the_mean_training_box(cls, box_format):
     assert cls(box_format, unit=UNIT).fitted_to(y, names).unit == UNIT
 
 
-def test_boxes_of_size_zero_throughout_have_the_unit_1():
-    assert GIoU().fitted_to(np.array([[1.0, 2.0, 0.0, 0.0]] * 3), tuple("abwh")).unit == (1, 2, 1, 1)
+@each_loss
+@pytest.mark.parametrize("size", [0.0, 1e-12, 1e-3])
+@pytest.mark.parametrize("box_format", ["cxcywh", "xyxy"])
+@pytest.mark.parametrize("side", [0, 1], ids=["width", "height"])
+def test_boxes_that_never_overlap_are_refused(cls, size, box_format, side):
+    names, what = ("a", "b", "c", "d"), ("width", "height")[side]
+    center = np.random.default_rng(0).normal(50, 10, size=(100, 2))
+    sides = np.full((100, 2), 5.0)
+    sides[:, side] = size
+    y = np.concatenate([center, sides], axis=1)
+    columns = repr(names[2 + side])
+    if box_format == "xyxy":
+        y = np.concatenate([center - sides / 2, center + sides / 2], axis=1)
+        columns += f" minus {names[side]!r}"
+    message = (
+        f"The loss {cls.__name__.lower()!r} takes boxes of which some have a {what} of more than 0.001 standard "
+        f"deviations of the centres. Got {size:.3g} at most in {columns}, beside {center.std(0)[side]:.3g}: boxes "
+        "never overlap. Use 'euclidean' for the centres, or 'squared_error'."
+    )
+    if box_format == "xyxy" and size == 1e-12:
+        # What is left of it in the corners is rounding.
+        with pytest.raises(ValueError, match="boxes never overlap"):
+            cls(box_format).fitted_to(y, names)
+        return
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        cls(box_format).fitted_to(y, names)
+
+
+@each_loss
+def test_equal_points_are_refused_and_equal_boxes_are_not(cls):
+    names = ("x", "y", "w", "h")
+    with pytest.raises(ValueError, match="boxes never overlap"):
+        cls().fitted_to(np.array([[1.0, 2.0, 0.0, 0.0]] * 3), names)
+    assert cls().fitted_to(np.array([[1.0, 2.0, 1e-9, 1e-9]] * 3), names).unit == (1, 2, 1e-9, 1e-9)
+
+
+def test_some_points_among_boxes_leave_sides_in_the_range_of_the_others():
+    X = np.random.default_rng(0).normal(size=(100, 3))
+    y = np.concatenate([50 + 10 * X[:, :2], 20 + 2 * X[:, 1:]], axis=1)
+    y[::4, 2:] = 0
+    net = MultiOutputMLPRegressor(loss="giou", n_members=2, max_epochs=20, random_state=0).fit(X, y)
+    assert (net.predict(X)[:, 2:] < 60).all()
 
 
 @each_loss

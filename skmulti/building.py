@@ -24,6 +24,7 @@ from skmulti.terms import resolve_terms
 from skmulti.training import RandomStreams, Rows
 from skmulti.training.threads import multiplications
 from skmulti.training.way import uncompiled
+from skmulti.weights import refuse_untrainable
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -257,7 +258,7 @@ class BuildingNet(CheckingNet):
     def _resolve_terms(self, rows: Rows, before: Any = ()) -> Any:
         columns = self._groups(tuple(self.target_names_))
         overrides = {name: value for name, value in vars(self).items() if name.startswith(("loss__", "loss_weights__"))}
-        return resolve_terms(
+        terms = resolve_terms(
             self.loss,
             self.loss_weights,
             columns,
@@ -267,6 +268,9 @@ class BuildingNet(CheckingNet):
             heads=self._head_columns(columns),
             before=before,
         )
+        if self.scale_targets:
+            refuse_untrainable(terms)
+        return terms
 
     def _change_terms(self, rows: Rows, holdout: Rows | None) -> None:
         """Take losses and weights that were set since the last fit, if they fit the network."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from numbers import Real
 from typing import Any
 
@@ -11,6 +11,11 @@ import numpy as np
 
 from skmulti.columns import Columns
 from skmulti.lines import Line, lines_inside, parse_name
+from skmulti.losses import Term, TorchLoss
+
+# Of the largest loss weight: Adam and AdamW learn from 1e-6 on nearly as from 1, and at 1e20 still; at 1e-7 less, at
+# 1e-8 and 1e30 hardly anything.
+_LEAST, _MOST = 1e-6, 1e15
 
 
 def resolve_weights(
@@ -47,6 +52,30 @@ def resolve_weights(
             "nothing to learn."
         )
     return weights
+
+
+def refuse_untrainable(terms: Sequence[Term]) -> None:
+    """Refuse loss weights of which the largest is so small or so large that networks learn nothing.
+
+    What an optimizer divides by has a floor (Adam's 1e-8), and squares of gradients an end (3e38 in single precision).
+    Weights beside a larger one may be as small as they like: their columns are not to count. A loss in the user's
+    unit may need any weight.
+
+    Raises
+    ------
+    ValueError
+        If the largest weight is out of range.
+    """
+    heaviest = max(terms, key=lambda term: term.weight)
+    is_ours = type(heaviest.loss).__module__.startswith("skmulti.") and not isinstance(heaviest.loss, TorchLoss)
+    if heaviest.loss.target_scaling is None and not is_ours:
+        return
+    if not _LEAST <= heaviest.weight <= _MOST:
+        raise ValueError(
+            f"The 'loss_weights' parameter must have its largest weight from {_LEAST:g} to {_MOST:g}, which single "
+            f"precision can train with. Got {heaviest.weight:g} for {heaviest.name!r}; divide all weights by "
+            f"{heaviest.weight:g}, since what counts is how they compare."
+        )
 
 
 def _weights_by_position(loss_weights: Any, lines: list[Line], columns: Columns) -> list[float]:

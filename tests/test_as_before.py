@@ -290,3 +290,14 @@ def test_ctrl_c_keeps_the_members_of_a_default_ensemble_that_have_an_epoch_and_s
     assert np.isfinite(net.predict(X, return_std=True)[1]).all()
     with pytest.raises(ValueError, match=r"must stay as it is .* Got 3 instead of 4"):
         net.set_params(n_members=3).partial_fit(X, Y)
+
+
+@pytest.mark.parametrize("kind", ["single", "skorch"])
+def test_an_epoch_that_diverges_is_not_taken_for_a_finished_one_without_callbacks(kind):
+    net = make_net(kind, callbacks="disable", optimizer=torch.optim.SGD, lr=0.01).fit(X, Y)
+    before = net.predict(X)
+    for train in (net.set_params(lr=1e38).fit, net.partial_fit):
+        with pytest.raises(TrainingDivergedError):
+            train(X, -Y)
+        assert_array_equal(net.predict(X), before)
+        assert net.n_iter_ == len(net.history_) == 4

@@ -43,6 +43,8 @@ class Case:
     ----------
     expected : {"works", "either", "refused"}
         What `fit` must do.
+    weights : list of float
+        The loss weight of each block.
     bounded : bool
         Whether predictions must stay near the targets.
     learns : bool
@@ -63,6 +65,7 @@ class Case:
     y_ndim: int = 2
     frame: Any = None
     fit_params: dict[str, Any] = field(default_factory=dict)
+    weights: list[float] = field(default_factory=list)
     expected: str = "works"
     bounded: bool = True
     learns: bool = True
@@ -366,6 +369,7 @@ def _key(case: Case, members: list[int]) -> Any:
 
 def _draw_loss_weights(case: Case, params: dict[str, Any], keys: list[Any]) -> None:
     rng = case.rng
+    case.weights = [1.0] * len(keys)
     if rng.random() < 0.6:
         return
     values = [float(_pick(rng, 0.1, 0.5, 1.0, 2.0, 10.0)) for _ in keys]
@@ -380,12 +384,15 @@ def _draw_loss_weights(case: Case, params: dict[str, Any], keys: list[Any]) -> N
     columns = case.block_columns()
     if form < 0.3:
         # One weight per column; those of a group must be alike.
+        case.weights = values
         params["loss_weights"] = [value for value, members in zip(values, columns, strict=True) for _ in members]
     elif form < 0.7:
+        case.weights = values
         params["loss_weights"] = dict(zip(keys, values, strict=True))
     else:
-        named = [(key, value) for key, value in zip(keys, values, strict=True) if isinstance(key, (str, int))]
-        params.update({f"loss_weights__{key}": value for key, value in named})
+        named = [i for i, key in enumerate(keys) if isinstance(key, (str, int))]
+        case.weights = [value if i in named else 1.0 for i, value in enumerate(values)]
+        params.update({f"loss_weights__{keys[i]}": values[i] for i in named})
 
 
 def _effort(case: Case, params: dict[str, Any], preset: Any) -> None:

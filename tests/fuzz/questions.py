@@ -15,6 +15,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.metrics import r2_score
 
 from skmulti import TrainingDivergedError
+from skmulti.losses import ALIASES, COLUMN_LOSSES, TorchLoss
 from tests.fuzz.cases import Case
 from tests.fuzz.containers import CONTAINERS, names_for
 from tests.fuzz.watch import Watch
@@ -85,10 +86,26 @@ class Fitted:
                     self.watch.find(f"predict of {block}: R2 {r2:.3g} on the rows of fit")
         if not np.isfinite(pred).all():
             return False
+        self.terms()
         losses = [value for row in self.net.history_ for name, value in row.items() if name.startswith("train_loss")]
         if not np.isfinite([value for value in losses if isinstance(value, float)]).all():
             self.watch.find("history_: a training loss that is not finite")
         return True
+
+    def terms(self) -> None:
+        """The table of terms has the losses, parameters and weights that were asked for."""
+        columns = self.case.block_columns()
+        for block, members, weight in zip(self.case.blocks, columns, self.case.weights, strict=True):
+            own = [term for term in self.net.terms_ if set(term.columns) & set(members)]
+            if [i for term in own for i in term.columns] != members:
+                self.watch.find(f"terms_: {own} for the columns {members} of {block}")
+            for term in own:
+                if term.weight != weight:
+                    self.watch.find(f"terms_: weight {term.weight} for {block}, not {weight}")
+                asked = COLUMN_LOSSES[ALIASES.get(block.loss, block.loss)] if isinstance(block.loss, str) else TorchLoss
+                given = {name: getattr(term.loss, name, None) for name in block.params}
+                if type(term.loss) is not asked or given != block.params:
+                    self.watch.find(f"terms_: {term.loss} for {block}")
 
     # Questions; each is asked of some of the fitted nets.
 
@@ -397,6 +414,15 @@ class Fitted:
             self.pred = alone.predict(case.X)
             self.same_as("rows of weight 0", again.predict(case.X), tolerance=1e-4)
 
+    def members(self) -> None:
+        """An ensemble without a linear model predicts the mean of its members where that is arithmetic."""
+        if not self.is_ensemble or not all(block.kind in ("real", "vector") for block in self.case.blocks):
+            return
+        if self.net.effort is not None and self.net.linear_path is not False:
+            return
+        mean = np.mean([member.predict(self.X) for member in self.net.members_], axis=0)
+        self.same_as("the mean of members", mean, tolerance=1e-5)
+
     def other_weights(self) -> None:
         """Only ratios of weights matter, and equal ones are none."""
         if not self.is_seeded:
@@ -480,6 +506,7 @@ QUESTIONS = [
     Fitted.other_units,
     Fitted.weight_of_nothing,
     Fitted.other_weights,
+    Fitted.members,
     Fitted.renamed,
     Fitted.diverged,
 ]

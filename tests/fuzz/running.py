@@ -16,6 +16,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+from sklearn import model_selection
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -143,6 +144,10 @@ def _run_wrapped(case: Case, watch: Watch) -> str:
         )
         if error is None and not np.isfinite(scores["test_score"]).all():
             watch.find(f"cross_validate: scores {scores['test_score']}")
+        elif error is None and not draws and case.learns:
+            theirs = model_selection.cross_validate(net, X, y, cv=2, error_score="raise")["test_score"]
+            if not np.allclose(scores["test_score"], theirs, rtol=0.05, atol=0.05):
+                watch.find(f"cross_validate: scores {scores['test_score']}, scikit-learn has {theirs}")
         return "fitted" if error is None else "refused"
     if case.wrapper == "cross_val_predict":
         pred, error = watch.call(

@@ -81,13 +81,15 @@ def _is_finite(numbers: torch.Tensor) -> bool:
     return math.isfinite(numbers.sum().item()) or bool(numbers.isfinite().all())
 
 
-def divergence_message(epoch: int, term_losses: Mapping[str, float], broken_columns: Sequence[str] = ()) -> str:
+def divergence_message(
+    epoch: int, term_losses: Mapping[str, float], broken_columns: Sequence[str] = (), *, keeps: bool = True
+) -> str:
     """Return what to say of an epoch after which losses, predictions or parameters are not all finite."""
     bad = [f"{name!r} ({value})" for name, value in term_losses.items() if not math.isfinite(value)]
     what = f"the loss of {', '.join(bad)} is not finite" if bad else "a parameter of the network is not finite"
     if broken_columns and not bad:
         what = f"the prediction of {', '.join(map(repr, broken_columns))} is not finite after the last step"
-    kept = "parameters of the last good epoch" if epoch > 1 else "state from before this call"
+    kept = "parameters of the last good epoch" if keeps and epoch > 1 else "state from before this call"
     return (
         f"Training diverged in epoch {epoch}: {what}. The net keeps the {kept}. "
         "Lower 'lr', scale X and the targets, or clip the gradients (skorch.callbacks.GradientNormClipping)."

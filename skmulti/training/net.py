@@ -20,7 +20,7 @@ from skmulti.training.epoch_losses import BatchLosses, EpochLosses
 from skmulti.training.flat import FlatOptimizer
 from skmulti.training.loader import TensorLoader
 from skmulti.training.loop import TensorLoop
-from skmulti.training.rows import Rows
+from skmulti.training.rows import Rows, is_weighted
 from skmulti.training.schedule import OneCycle
 from skmulti.training.way import STEPPING, TrainingLoop, is_watched, overridden, uncompiled, why_skorch
 
@@ -284,7 +284,7 @@ class TrainingNet(BatchingNet):
                 super().partial_fit(X, y)
             was_interrupted = self._was_interrupted
         except Exception as error:
-            self._give_up(error, X, y)
+            self._give_up(error, X, y, n_epochs_before)
             raise
         finally:
             self._leave_training()
@@ -296,8 +296,8 @@ class TrainingNet(BatchingNet):
     def _leave_recipe(self) -> None:
         """Let parameters be as they were given."""
 
-    def _give_up(self, error: Exception, X: Any, y: Any) -> None:
-        """Go back to the last good parameters after an error in training."""
+    def _give_up(self, error: Exception, X: Any, y: Any, n_epochs_before: int) -> None:
+        """Go back to the last good parameters after an error in training, which began after so many epochs."""
         if self._last_good is not None:
             self._last_good.restore()
         if isinstance(error, TrainingDivergedError):
@@ -305,7 +305,13 @@ class TrainingNet(BatchingNet):
             self.initialize_optimizer()
             self.notify("on_train_end", X=X, y=y)
             # Without callbacks that record its end, it would seem to be a whole epoch.
+            epoch = self.history[-1]["epoch"]
             del self.history[-1:]
+            inputs = rows_to_look_at(X["X"] if is_weighted(X) else X)
+            if len(self.history) > n_epochs_before and self._columns_not_finite(inputs):
+                # The last step of the epoch before had gone too far already, and no loss was measured after it.
+                del self.history[n_epochs_before:]
+                error.args = (divergence_message(epoch, self._first_broken, self._broken_columns, keeps=False),)
         for _, callback in self.callbacks_:
             # Else the rate of an epoch in the middle would be the highest one of the next training.
             if isinstance(callback, OneCycle):

@@ -89,6 +89,33 @@ def test_the_parameters_before_the_last_epoch_are_kept(n_members):
     np.testing.assert_allclose(too_far.predict(X), good.predict(X), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"loss": torch.nn.MSELoss()},
+        {"loss": torch.nn.MSELoss(), "training_loop": "skorch"},
+        {"n_members": 2},
+        {"n_members": 2, "training_loop": "skorch"},
+        {"loss": "gaussian_nll"},
+    ],
+    ids=str,
+)
+def test_an_epoch_whose_last_step_goes_too_far_is_no_good_epoch(params):
+    X, y = draw()
+    # The step of the first epoch makes parameters that are finite, and predictions that are not.
+    too_far = net(optimizer=torch.optim.Adam, lr=1e30, max_epochs=3, **params)
+    message = "epoch 2: .* The net keeps the state from before this call"
+    with pytest.raises(TrainingDivergedError, match=message):
+        too_far.fit(X, y)
+    with pytest.raises(NotFittedError):
+        too_far.predict(X)
+    before = too_far.set_params(lr=1e-2).fit(X, y).predict(X)
+    for again in (too_far.set_params(lr=1e30).fit, too_far.partial_fit):
+        with pytest.raises(TrainingDivergedError):
+            again(X, y)
+        np.testing.assert_array_equal(too_far.predict(X), before)
+
+
 def test_going_on_too_far_keeps_what_was_learned():
     X, y = draw()
     estimator = net(lr=1e-2, max_epochs=20).fit(X, y)

@@ -184,7 +184,7 @@ class Entrant:
             if error is None:
                 self._notify("on_train_end", X=self.X, y=self.y)
             else:
-                net._give_up(error, self.X, self.y)
+                net._give_up(error, self.X, self.y, self._n_epochs_before)
         finally:
             net._leave_training()
             net._leave_recipe()

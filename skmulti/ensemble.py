@@ -22,6 +22,7 @@ from skmulti.training import Rows, TrainingDivergedError
 from skmulti.training.ensemble_log import EnsembleLog, joint_row
 from skmulti.training.folds import Fold
 from skmulti.training.interrupt import ctrl_c
+from skmulti.training.loader import as_tensor
 from skmulti.training.member_callbacks import is_of_callbacks, member_copies, number_files
 from skmulti.training.together import Member, train_together
 
@@ -317,7 +318,7 @@ class EnsembleNet(BuildingNet):
         weight = rows.sample_weight
         if weight is not None:
             weight = np.broadcast_to(weight, rows.y.shape)[:, columns]
-        y = self.target_scaler_.transform(torch.as_tensor(rows.y)).double().numpy()[:, columns]
+        y = self.target_scaler_.transform(as_tensor(rows.y)).double().numpy()[:, columns]
         blend.learn(self._encoded(rows.X), y, held_out, raw, weight)
 
     def _record_epochs(self, of_members: Sequence[Sequence[dict[str, Any]]]) -> None:

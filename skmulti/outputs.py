@@ -11,6 +11,7 @@ from torch import Tensor
 from skmulti.losses import ColumnLoss, MixedLoss, Term
 from skmulti.losses.family import Family
 from skmulti.scaling import TargetScaler
+from skmulti.training.loader import as_tensor
 
 
 def differences(terms: Sequence[Term], y: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
@@ -98,7 +99,7 @@ class Outputs:
 
         Missing targets (NaN) count nothing.
         """
-        values = self.reader.log_likelihoods(self.raw, self.scaler.transform(torch.as_tensor(y)), terms)
+        values = self.reader.log_likelihoods(self.raw, self.scaler.transform(as_tensor(y)), terms)
         per_term = values.double().numpy()
         # The density of a column in the user's unit is that of the standardised one, divided by the scale.
         log_scale = np.log(self.scaler.divisor)

@@ -393,6 +393,27 @@ def test_a_data_loader_gives_a_working_fit():
     assert net.score(X, Y) > 0.5
 
 
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_data_loader_takes_read_only_rows_without_a_warning(weighted):
+    read_only = [np.array(X, dtype=np.float32), Y.to_numpy().copy()]
+    for values in read_only:
+        values.flags.writeable = False
+    weight = np.linspace(1, 2, len(X)) if weighted else None
+    params = {"iterator_train": DataLoader, "iterator_valid": DataLoader, "train_split": SPLIT}
+    net = make_net(**params).fit(*read_only, weight)
+    assert np.array_equal(net.predict(read_only[0]), make_net(**params).fit(X, Y.to_numpy(), weight).predict(X))
+
+
+@pytest.mark.parametrize("effort", [None, "fast"])
+def test_read_only_rows_are_read_without_a_warning(effort):
+    read_only = [np.array(X, dtype=np.float32), Y.to_numpy().copy()]
+    for values in read_only:
+        values.flags.writeable = False
+    net = make_net(effort=effort, loss="gaussian_nll").fit(*read_only)
+    assert np.isfinite(net.negative_log_likelihood(*read_only)).all()
+    assert np.isfinite(net.residuals(*read_only)).all()
+
+
 def test_the_batches_of_a_data_loader_are_those_of_the_default():
     settings = {"batch_size": 8, "shuffle": False}
     loader = make_net(iterator_train=DataLoader, **settings).fit(X, Y)

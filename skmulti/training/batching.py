@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader, Subset
 from skmulti._skorch import ContractNet, has_batch_norm
 from skmulti.training.callbacks import BestEpoch, LossScoring, TermLog
 from skmulti.training.folds import Fold
-from skmulti.training.loader import TensorLoader
+from skmulti.training.loader import TensorLoader, without_read_only
 from skmulti.training.precision import InMixedPrecision
 from skmulti.training.randomness import RandomStreams
 from skmulti.training.rows import Rows, is_weighted
@@ -155,6 +155,8 @@ class BatchingNet(ContractNet):
         elif iterator is DataLoader:
             # Without one it would draw a seed for its workers from the global generator.
             params.setdefault("generator", torch.Generator())
+        if iterator is DataLoader:
+            dataset = without_read_only(dataset)
         return iterator(dataset, **params)
 
     @staticmethod

@@ -103,6 +103,17 @@ def whole_of(dataset: Any) -> Any:
     return dataset.dataset if isinstance(dataset, Subset) else dataset
 
 
+def without_read_only(dataset: Any) -> Any:
+    """Return a dataset whose read-only arrays are tensors: torch warns of each row of such an array."""
+    whole = whole_of(dataset)
+    arrays = [part for part in (getattr(whole, "X", None), getattr(whole, "y", None)) if isinstance(part, np.ndarray)]
+    if type(whole) is not Dataset or all(part.flags.writeable for part in arrays):
+        return dataset
+    X, y = (as_tensor(part) if isinstance(part, np.ndarray) else part for part in (whole.X, whole.y))
+    tensors = Dataset(X, y, length=len(whole))
+    return Subset(tensors, dataset.indices) if isinstance(dataset, Subset) else tensors
+
+
 def as_tensor(values: np.ndarray | Tensor) -> Tensor:
     """Return a tensor that shares its memory with ``values``, which nobody writes to."""
     if isinstance(values, Tensor):

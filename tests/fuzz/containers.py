@@ -96,6 +96,7 @@ CONTAINERS = {
     "negative strides": Container(_backwards),
     "strides": Container(_every_other),
     "read-only": Container(_read_only),
+    "read-only float32": Container(lambda X: _read_only(X.astype(np.float32)), _through(np.float32)),
     "memmap": Container(_memmap),
     "list": Container(lambda X: X.tolist()),
     "tuple": Container(lambda X: tuple(map(tuple, X.tolist())) if X.ndim == 2 else tuple(X.tolist())),

@@ -59,7 +59,8 @@ class Block:
     def distance(self, one: np.ndarray, other: np.ndarray) -> float:
         """Return the largest difference between two predictions, relative to their size."""
         difference = np.abs(one - other)
-        size = max(float(np.max(np.abs(one), initial=0.0)), self.scale if self.kind == "real" else 0.0, 1e-300)
+        unit = self.scale if self.kind in ("real", "vector") else 1e-300
+        size = max(float(np.max(np.abs(one), initial=0.0)), unit)
         if self.kind == "angle":
             period = self.period
             difference = np.minimum(difference, period - difference)

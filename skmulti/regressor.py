@@ -48,7 +48,8 @@ class MultiOutputNetRegressor(EnsembleNet):
     loss_weights : sequence or mapping, default=None
         The weights of the terms: a sequence with one per column, or a mapping from columns to weights. What is
         not named weighs 1. ``loss_weights__<column>`` is a parameter of its own. The total is the plain sum over
-        terms of weight times mean loss.
+        terms of weight times mean loss. The largest weight must lie from 1e-6 to 1e15, unless its loss takes targets
+        in the user's unit.
     column_groups : mapping of str to sequence of columns, default=None
         Names for groups of columns, which `loss`, `loss_weights` and their ``__<column>`` forms may use.
     scale_targets : bool, default=True

@@ -182,7 +182,8 @@ class GIoU(IoU):
     Prediction: the box, as `IoU`.
 
     Use: the first choice for boxes judged by their overlap. It needs more epochs than a squared error, which is ahead
-    of it at first: give both a schedule that ends before comparing them, and judge them by the overlap.
+    of it at first: give both a schedule that ends before comparing them, and judge them by the overlap. Boxes that are
+    small beside the spread of their centres are predicted too large until centres are exact to about their size.
 
     References
     ----------

@@ -342,7 +342,7 @@ def test_a_linear_path_of_images_is_refused():
         MultiOutputMLPRegressor(linear_path=True, n_members=2, early_stopping=True).fit(IMAGES, Y)
 
 
-@pytest.mark.parametrize("more", [{"early_stopping": False}, {"train_split": ValidSplit(3)}], ids=str)
+@pytest.mark.parametrize("more", [{"early_stopping": False}, {"train_split": ValidSplit(3)}], ids=" ".join)
 def test_a_linear_path_is_refused_where_no_rows_are_set_aside_for_its_weights(more):
     with refused("The 'linear_path' parameter must be False or 'auto' unless early stopping sets rows"):
         MultiOutputMLPRegressor(linear_path=True, n_members=2, **more).fit(TABLE, Y)
@@ -398,7 +398,7 @@ def test_the_option_that_was_meant_is_named():
         nn.functional.cross_entropy,
         nn.functional.binary_cross_entropy_with_logits,
     ],
-    ids=str,
+    ids=lambda loss: getattr(loss, "__name__", str(loss)),
 )
 @pytest.mark.parametrize("n_columns", [1, 2])
 def test_a_loss_of_classes_is_refused_on_real_numbers(loss, n_columns):

@@ -48,7 +48,9 @@ class Watch(Callback):
             "lr": 1e38,
         },
     ],
-    ids=str,
+    ids=lambda params: ", ".join(
+        f"{name}={type(v).__name__ if isinstance(v, list) else v}" for name, v in params.items()
+    ),
 )
 def test_one_step_too_far_is_an_error(params):
     X, y = draw()

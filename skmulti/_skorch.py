@@ -226,7 +226,8 @@ class ContractNet(MultiOutputMixin, NeuralNetRegressor, _OwnMetadata):
         """Return the module's outputs for a batch, the same for a row whatever rows are beside it.
 
         Matrix products handle rows in blocks, and what is left over in another order of summation: a row would
-        change in its last digit with the number of rows. Whole blocks keep it.
+        change in its last digit with the number of rows. Whole blocks keep it, unless the products handle rows of one
+        block differently, as they do for some widths of layers.
         """
         X, y = unpack_data(batch)
         rest = missing_rows(len(X))

@@ -12,6 +12,8 @@ from sklearn import config_context
 from sklearn.linear_model import RidgeCV
 from torch import Tensor, nn
 
+from skmulti.losses.base import mean_over_members
+
 _ALPHAS = np.logspace(-2, 5, 22)
 # The share that a linear model is thought to have before anything is known.
 _PRIOR_OF_LINEAR = 0.2
@@ -24,6 +26,8 @@ _CAUTION, _CAUTIOUS_ROWS = 3.0, 30
 # Singular values of larger tables take too long, and what is left out of more rows too much memory.
 _MOST_PRODUCTS, _MOST_NUMBERS = 3_000_000_000, 100_000_000
 _LEAST_ROWS = 10
+# Products of the linear model that are held at once: what a processor's cache holds.
+_PRODUCTS_AT_ONCE = 2**17
 # How far beyond the targets that were seen a prediction may lie: a share of their range.
 _FURTHER = 0.1
 # Targets that lie further from their middle half than so many times its width do not decide about shares, and are not
@@ -91,10 +95,10 @@ class Blend(nn.Module):
         """
         if not self.is_blended.any():
             return list(raws)
-        # In double precision: a row is to have the same prediction whatever rows are beside it.
+        # In double precision, and with sums in an order that does not depend on other rows.
         raws = [raw.double() for raw in raws]
         means, shares = self.means_of_groups(raws), self.shares.double()
-        joint = (shares[:, None] * means).sum(0) + X.double() @ self.coef.double() + self.intercept
+        joint = (shares[:, None] * means).sum(0) + self._linear(X) + self.intercept
         joint = joint.clamp(self.low, self.high)
         # They go on to disagree, as much as they have a share.
         spread = shares.sum(0).clamp(max=1)
@@ -103,14 +107,18 @@ class Blend(nn.Module):
             for raw, group in zip(raws, self.groups, strict=True)
         ]
 
+    def _linear(self, X: Tensor) -> Tensor:
+        """Return X times coef, each row by itself: matrix products sum rows at the end of a block in another order."""
+        coef = self.coef.double().T.contiguous()
+        at_once = max(1, _PRODUCTS_AT_ONCE // coef.numel())
+        return torch.cat([(rows.double()[:, None] * coef).sum(-1) for rows in X.split(at_once)])
+
     def means_of_groups(self, raws: Sequence[Tensor]) -> Tensor:
         """Return the mean of what the members of each group say, shape (n_groups, n_rows, n_raw)."""
-        return torch.stack(
-            [
-                torch.stack([raw for raw, own in zip(raws, self.groups, strict=True) if own == group]).mean(0)
-                for group in range(max(self.groups) + 1)
-            ]
-        )
+        groups: list[list[Tensor]] = [[] for _ in range(max(self.groups) + 1)]
+        for raw, group in zip(raws, self.groups, strict=True):
+            groups[group].append(raw)
+        return torch.stack([mean_over_members(torch.stack(own)) for own in groups])
 
     def learn(
         self,

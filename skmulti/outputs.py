@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from skmulti.losses import ColumnLoss, MixedLoss, Term
+from skmulti.losses.base import mean_over_members
 from skmulti.losses.family import Family
 from skmulti.scaling import TargetScaler
 from skmulti.training.loader import as_tensor
@@ -143,7 +144,7 @@ class MemberOutputs(Outputs):
     def predict(self) -> np.ndarray:
         """Return the mean of the members' predictions, of the kind that each column's loss has."""
         each = torch.stack([member.reader.predict(member.raw) for member in self.members])
-        mean = each.mean(0)
+        mean = mean_over_members(each)
         for term in self.reader.terms:
             if type(term.loss).mean_prediction is not ColumnLoss.mean_prediction:
                 columns = list(term.columns)

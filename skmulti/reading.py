@@ -91,6 +91,13 @@ class ReadingNet(InputNet):
             If X has other features or another shape than in `fit`; if X holds infinity, or NaN where
             `missing_inputs` does not impute; if a column's loss gives no standard deviation; if `columns` names an
             unknown one.
+
+        Notes
+        -----
+        A row has the same prediction alone and among others: to the last digit with the layers of the presets, and up
+        to rounding in double precision for losses that are read by sines, such as angles. Layers whose widths are no
+        multiples of 32 may differ by rounding in single precision, since torch's matrix products then sum rows in
+        different orders.
         """
         wanted = self._asked_columns(columns)
         families = self._families_that_say("std", wanted) if return_std else []

@@ -158,7 +158,7 @@ class ColumnLoss(ABC):
         y_pred : Tensor of shape (..., n_columns)
             Their arithmetic mean, unless another mean fits better: an angle's is on the circle.
         """
-        return predictions.mean(0)
+        return mean_over_members(predictions)
 
     def difference(self, y: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
         """Return how far targets lie from predictions, both in the user's units, shape (n_samples, n_columns)."""
@@ -214,3 +214,29 @@ class DifferenceLoss(ColumnLoss):
     def raw_gradient(self, raw: Tensor, y: Tensor) -> Tensor:
         """Return the slope at each difference."""
         return self.slope_(raw - y)
+
+
+def mean_over_members(values: Tensor) -> Tensor:
+    """Return the mean over the first axis, the same for a row whatever other rows there are.
+
+    torch sums over an outer axis in an order that depends on how many numbers stand beside one another, and over the
+    innermost axis in one that depends on its length alone.
+
+    Parameters
+    ----------
+    values : Tensor of shape (n_members, ...)
+        What each member of an ensemble predicts.
+
+    Returns
+    -------
+    mean : Tensor of shape (...)
+        The arithmetic mean.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skmulti.losses.base import mean_over_members
+    >>> mean_over_members(torch.tensor([[1.0, 2.0], [3.0, 4.0]]))
+    tensor([2., 3.])
+    """
+    return values.movedim(0, -1).contiguous().mean(-1)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from skmulti._warnings import warn
 from skmulti.losses._checks import check_finite_or_none, check_positive
-from skmulti.losses.base import ColumnLoss
+from skmulti.losses.base import ColumnLoss, mean_over_members
 from skmulti.metrics import circular_score
 
 
@@ -70,7 +70,7 @@ class DirectionLoss(ColumnLoss):
         ----------
         .. [1] K. V. Mardia and P. E. Jupp, "Directional Statistics", Wiley 2000, section 2.2.1.
         """
-        return self.predict(self.unit_circle(predictions).mean(0))
+        return self.predict(mean_over_members(self.unit_circle(predictions)))
 
     def score(self, y: np.ndarray, y_pred: np.ndarray, sample_weight: np.ndarray | None = None) -> float:
         """Return the score of angles on the scale of R2, see `skmulti.metrics.circular_score`."""

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from skmulti.losses._checks import check_option, refuse_targets
-from skmulti.losses.base import ColumnLoss
+from skmulti.losses.base import ColumnLoss, mean_over_members
 
 # The square of what matrices of the same rotation, in different forms, are apart.
 _ROUNDING = 1e-12
@@ -126,7 +126,8 @@ class Rotation(ColumnLoss):
         .. [1] M. Moakher, "Means and averaging in the group of rotations", SIAM J. Matrix Anal. Appl. 24 (2002), 1-16;
            R. Hartley et al., "Rotation averaging", IJCV 103 (2013), 267-305, section 5.
         """
-        return self._in_columns(_roma().special_procrustes(self._target_matrix(predictions).mean(0)))
+        mean = mean_over_members(self._target_matrix(predictions))
+        return self._in_columns(_roma().special_procrustes(mean))
 
     def difference(self, y: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
         """Return targets minus predictions, in the form of the target's rotation that is nearest to the prediction."""

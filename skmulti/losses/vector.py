@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from skmulti.losses._checks import refuse_targets
-from skmulti.losses.base import ColumnLoss
+from skmulti.losses.base import ColumnLoss, mean_over_members
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class UnitVector(ColumnLoss):
         ----------
         .. [1] K. V. Mardia and P. E. Jupp, "Directional Statistics", Wiley 2000, section 9.2.1.
         """
-        return _normalized(predictions.mean(0))
+        return _normalized(mean_over_members(predictions))
 
 
 def _normalized(vectors: Tensor) -> Tensor:

@@ -166,6 +166,9 @@ class ContractNet(MultiOutputMixin, NeuralNetRegressor, _OwnMetadata):
                     f"Invalid parameter {name!r} for estimator {type(self).__name__}. "
                     f"Valid parameters are: {sorted(name for name in known if '__' not in name)!r}."
                 )
+            if "__" in name:
+                # A search would take the error of a fit for a score that is missing.
+                self._refuse_mistyped_prefix(name)
         with self._unchanged_on_error():
             self.__dict__.update(params)
             live = {name: value for name, value in params.items() if self._is_live_param(name)}
@@ -178,6 +181,28 @@ class ContractNet(MultiOutputMixin, NeuralNetRegressor, _OwnMetadata):
                     live = {name: value for name, value in live.items() if name not in whole}
                     super().set_params(**self._as_chosen(live))
         return self
+
+    def _refuse_mistyped_prefix(self, name: str) -> None:
+        """Refuse a parameter whose prefix is spelt almost as one of ours."""
+        prefix, _, rest = name.partition("__")
+        near = difflib.get_close_matches(prefix, self._own_prefixes, n=1)
+        if near and prefix not in (*self._own_prefixes, *self.prefixes_):
+            raise ValueError(
+                f"The {name!r} parameter bears a prefix that is none of {', '.join(self._own_prefixes)}, module, "
+                f"optimizer, ... Did you mean '{near[0]}__{rest}'?"
+            )
+
+    def _refuse_arguments(self, method: str, arguments: Mapping[str, Any]) -> None:
+        """Refuse arguments that a method does not have, with the parameter or the argument that was meant."""
+        parameters = inspect.signature(getattr(self, method)).parameters.values()
+        known = [parameter.name for parameter in parameters if parameter.kind is not parameter.VAR_KEYWORD]
+        for name, value in arguments.items():
+            meant = _FOREIGN_NAMES.get(name, name)
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else f" It has {', '.join(known)}."
+            if meant in self._get_param_names():
+                hint = f" Give {type(self).__name__}({meant}={value!r}) to the constructor."
+            raise TypeError(f"{type(self).__name__}.{method}() got an unexpected keyword argument {name!r}.{hint}")
 
     def _as_chosen(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """Return parameters with values for those that are left open."""

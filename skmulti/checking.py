@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -16,6 +19,12 @@ from torch.utils.data import DataLoader
 from skmulti._validation import Targets, check_same_length, check_sample_weight, check_targets, has_nan
 from skmulti.effort import EffortNet
 from skmulti.training import Rows, TensorLoader
+
+# How torch says that layers and inputs have other sizes, and that batch normalisation got a single row.
+_OF_SIZES = re.compile(
+    r"shapes cannot be multiplied|to have \d+ channels|normalized_shape|running_mean should|invalid for input of size"
+)
+_OF_ONE_ROW = "Expected more than 1 value per channel when training"
 
 
 class CheckingNet(EffortNet):
@@ -101,13 +110,12 @@ class CheckingNet(EffortNet):
             self._parameter_constraints, self.get_params(deep=False), caller_name=type(self).__name__
         )
         for name in self._params_to_validate:
-            prefix, _, rest = name.partition("__")
-            near = difflib.get_close_matches(prefix, self._own_prefixes, n=1)
-            if near and prefix not in self.prefixes_:
-                raise ValueError(
-                    f"The {name!r} parameter bears a prefix that is none of {', '.join(self._own_prefixes)}, module, "
-                    f"optimizer, ... Did you mean '{near[0]}__{rest}'?"
-                )
+            self._refuse_mistyped_prefix(name)
+        if any(cls.__name__ == "AccelerateMixin" for cls in type(self).__mro__):
+            raise TypeError(
+                f"{type(self).__name__} must not inherit from skorch's AccelerateMixin, whose accelerator takes the "
+                "place of the training here. Use device='cuda', and mixed_precision='bfloat16' for its precision."
+            )
         for item in self.callbacks if isinstance(self.callbacks, list) else ():
             callback = item[1] if isinstance(item, (tuple, list)) and len(item) == 2 else item
             if callback is not None and not hasattr(callback, "on_epoch_end"):
@@ -145,6 +153,25 @@ class CheckingNet(EffortNet):
                 f"The {compile_options[0]!r} parameter must stand beside compile=True, since nothing is compiled "
                 "otherwise. Got compile=False."
             )
+
+    @contextmanager
+    def _explained_errors(self) -> Iterator[None]:
+        """Turn errors of torch about sizes into a sentence about the parameter that has them."""
+        try:
+            yield
+        except (RuntimeError, ValueError) as error:
+            if _OF_ONE_ROW in str(error):
+                raise ValueError(
+                    "The 'batch_size' parameter must give batches of two rows or more to batch normalisation. Got a "
+                    "batch of one row; use a larger batch_size, more rows, or normalization='layer'."
+                ) from error
+            if type(error) is RuntimeError and _OF_SIZES.search(str(error)):
+                raise ValueError(
+                    "The 'module' parameter must be a network that takes batches of rows of shape "
+                    f"{self._encoded_shape}. torch says: {error}; a module whose __init__ has a parameter "
+                    "'input_shape' is given this shape."
+                ) from error
+            raise
 
     def _refuse_unknown_options(self, part: str, factory: Any) -> None:
         """Refuse options of the module, the optimizer, ... that it does not have."""

@@ -369,8 +369,14 @@ class EnsembleNet(BuildingNet):
         super().save_params(f_params, f_optimizer, *args, **kwargs)
 
     def trim_for_prediction(self) -> None:
-        """Remove what only training needs, as in skorch: from the members too."""
+        """Remove what only training needs, as in skorch: from the members too; parameters stay, for ``clone``."""
+        given = {name: vars(self)[name] for name in self._get_param_names()}
+        if isinstance(self.callbacks, list):
+            given["callbacks"] = list(self.callbacks)
         super().trim_for_prediction()
+        for name in self._get_param_names():
+            self.__dict__.pop(name)
+        self.__dict__.update(given)
         for member in self._members:
             member.trim_for_prediction()
 

@@ -303,8 +303,8 @@ class MultiOutputCNNRegressor(MultiOutputNetRegressor):
         that any size works; a number must fit.
     pooling : {"max", "average"}, default="max"
         How blocks pool.
-    hidden_layer_sizes : sequence of int, default=(128,)
-        The number of units of each hidden layer after the blocks.
+    hidden_layer_sizes : sequence of int or "auto", default=(128,)
+        The number of units of each hidden layer after the blocks; "auto" is (128,).
     activation : str or class of torch.nn.Module, default="auto"
         The activation of hidden layers: "relu", "tanh", "logistic", "identity", "gelu", "silu", "mish", "elu",
         "leaky_relu", "softplus". "auto" is "relu" with ``effort=None``, else "silu".
@@ -547,7 +547,7 @@ class MultiOutputCNNRegressor(MultiOutputNetRegressor):
         kernel_size: int | Sequence[int] = 3,
         pool_size: int | Sequence[int] | Literal["auto"] = "auto",
         pooling: Literal["max", "average"] = "max",
-        hidden_layer_sizes: Sequence[int] = (128,),
+        hidden_layer_sizes: Sequence[int] | Literal["auto"] = (128,),
         activation: str | type[Module] = "auto",
         dropout: float = 0.0,
         normalization: Literal["batch", "layer"] | None = None,
@@ -598,8 +598,8 @@ class MultiHeadRegressor(MultiOutputNetRegressor):
         own, named as the column. Names of heads serve as groups in `loss` and `loss_weights`.
     trunk : {"mlp", "cnn"}, default="mlp"
         What the heads share. `channels` to `pooling` and `channels_last` to `spatial_dims` are for "cnn".
-    hidden_layer_sizes : sequence of int, default=(64,)
-        The number of units of each hidden layer of the trunk.
+    hidden_layer_sizes : sequence of int or "auto", default=(64,)
+        The number of units of each hidden layer of the trunk; "auto" is (64,).
     head_hidden_layer_sizes : sequence of int, or mapping of str to such, default=()
         The number of units of each hidden layer of a head.
     channels : sequence of int, default=(16, 32)
@@ -857,7 +857,7 @@ class MultiHeadRegressor(MultiOutputNetRegressor):
         heads: Mapping[str, Sequence[str | int]] | None = None,
         *,
         trunk: Literal["mlp", "cnn"] = "mlp",
-        hidden_layer_sizes: Sequence[int] = (64,),
+        hidden_layer_sizes: Sequence[int] | Literal["auto"] = (64,),
         head_hidden_layer_sizes: Sequence[int] | Mapping[str, Sequence[int]] = (),
         channels: Sequence[int] = (16, 32),
         kernel_size: int | Sequence[int] = 3,

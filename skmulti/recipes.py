@@ -38,8 +38,9 @@ PLAIN_IMAGE: Mapping[str, Any] = {
     "channels": (16, 32),
     "activation": "relu",
     "channels_last": False,
+    "hidden_layer_sizes": (128,),
 }
-PLAIN_HEADS: Mapping[str, Any] = {**PLAIN, "channels_last": False}
+PLAIN_HEADS: Mapping[str, Any] = {**PLAIN, "channels_last": False, "hidden_layer_sizes": (64,)}
 
 # Tables of so many rows or fewer are trained alike.
 _FEW_ROWS = 2000

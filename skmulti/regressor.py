@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 import numpy as np
 import torch
@@ -350,6 +350,7 @@ class MultiOutputNetRegressor(EnsembleNet):
         X_val: Any = None,
         y_val: Any = None,
         sample_weight_val: Any = None,
+        **unknown: NoReturn,
     ) -> Self:
         """Fit the network to inputs X and targets y.
 
@@ -399,13 +400,15 @@ class MultiOutputNetRegressor(EnsembleNet):
 
         Other threads read the state from before until `fit` has ended.
         """
+        self._refuse_arguments("fit", unknown)
         if self.warm_start and self.initialized_:
             validation = {"X_val": X_val, "y_val": y_val, "sample_weight_val": sample_weight_val}
             return self.partial_fit(X, y, sample_weight, groups=groups, **validation)
         with self._as_before_on_error(goes_on=False), self._leaving_recipe(), usable_threads():
             rows, holdout = self._begin(X, y, sample_weight, (X_val, y_val, sample_weight_val), groups)
             self._learns_blend = True
-            self._train(rows, holdout)
+            with self._explained_errors():
+                self._train(rows, holdout)
         return self
 
     def partial_fit(
@@ -418,6 +421,7 @@ class MultiOutputNetRegressor(EnsembleNet):
         X_val: Any = None,
         y_val: Any = None,
         sample_weight_val: Any = None,
+        **unknown: NoReturn,
     ) -> Self:
         """Go on training with inputs X and targets y for `max_epochs` more epochs.
 
@@ -459,6 +463,7 @@ class MultiOutputNetRegressor(EnsembleNet):
         After any other error, and after Ctrl-C, the net keeps the epochs of this call that it has finished. After an
         error, an ensemble is unchanged unless each member has finished one.
         """
+        self._refuse_arguments("partial_fit", unknown)
         validation = (X_val, y_val, sample_weight_val)
         with self._as_before_on_error(goes_on=bool(self.initialized_)), self._leaving_recipe(), usable_threads():
             # Rows come in parts: one part says too little of all.
@@ -472,7 +477,8 @@ class MultiOutputNetRegressor(EnsembleNet):
                 rows = self._check_rows(X, y, sample_weight, groups=groups)
                 holdout = self._check_holdout(*validation, groups=groups)
                 self._change_terms(rows, holdout)
-            self._train(rows, holdout)
+            with self._explained_errors():
+                self._train(rows, holdout)
         return self
 
 

@@ -7,11 +7,19 @@ import pandas as pd
 import pytest
 import torch
 from scipy import sparse
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV
+from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from skmulti import (
+    MultiHeadRegressor,
+    MultiOutputCNNRegressor,
     MultiOutputMLPRegressor,
+    MultiOutputNetRegressor,
 )
+from skmulti.metrics import column_scorers
+from skmulti.model_selection import BatchedGridSearchCV
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(20, 3))
@@ -141,3 +149,109 @@ def test_sparse_inputs_are_led_to_dense_ones(make, form):
         make().fit(form(X), Y)
     with refused(message, TypeError):
         make().fit(X, Y).predict(form(X))
+
+
+class Fixed(nn.Module):
+    """A network whose sizes are no matter of the data."""
+
+    def __init__(self, layer):
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, rows):
+        return self.layer(rows)
+
+
+@pytest.mark.parametrize("n_members", [1, 2])
+def test_a_module_for_other_inputs_is_told_their_shape(n_members):
+    message = "The 'module' parameter must be a network that takes batches of rows of shape (3,). torch says: "
+    with refused(message) as caught:
+        MultiOutputNetRegressor(Fixed(nn.Linear(5, 2)), n_members=n_members, max_epochs=1).fit(X, Y)
+    assert str(caught.value).endswith("a module whose __init__ has a parameter 'input_shape' is given this shape.")
+    images = RNG.normal(size=(20, 3, 6, 6))
+    with refused("The 'module' parameter must be a network that takes batches of rows of shape (3, 6, 6)."):
+        MultiOutputNetRegressor(Fixed(nn.Conv2d(1, 2, 6)), n_members=n_members, max_epochs=1).fit(images, Y)
+
+
+@pytest.mark.parametrize("make", [default, plain])
+def test_batch_normalisation_of_one_row_is_refused(make):
+    net = make(normalization="batch").fit(X, Y)
+    before = net.predict(X)
+    with refused(
+        "The 'batch_size' parameter must give batches of two rows or more to batch normalisation. Got a batch"
+    ):
+        net.set_params(batch_size=1).fit(X, Y)
+    np.testing.assert_array_equal(net.predict(X), before)
+
+
+@pytest.mark.parametrize("make", [default, plain])
+def test_a_net_that_was_trimmed_for_prediction_can_be_cloned(make):
+    net = make(callbacks=[]).fit(X, Y)
+    given, y_pred = net.get_params(deep=False), net.predict(X)
+    net.trim_for_prediction()
+    assert net.get_params(deep=False) == given
+    np.testing.assert_array_equal(net.predict(X), y_pred)
+    np.testing.assert_array_equal(clone(net).fit(X, Y).predict(X), y_pred)
+
+
+@pytest.mark.parametrize("columns", [4, None, 2.5], ids=str)
+def test_scorers_of_what_are_no_columns_are_refused(columns):
+    with refused(f"The 'columns' parameter must be a sequence of column names. Got {columns!r} instead.", TypeError):
+        column_scorers(columns)
+
+
+def test_layers_left_at_auto_are_those_of_the_default():
+    images = RNG.normal(size=(20, 6, 6))
+    for cls, data in [(MultiOutputCNNRegressor, images), (MultiHeadRegressor, X)]:
+        auto, given = (
+            cls(max_epochs=1, random_state=0, **params).fit(data, Y) for params in ({"hidden_layer_sizes": "auto"}, {})
+        )
+        np.testing.assert_array_equal(auto.predict(data), given.predict(data))
+
+
+class Mine(MultiOutputMLPRegressor):
+    pass
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+@pytest.mark.parametrize(
+    ("given", "hint"),
+    [
+        ({"epochs": 3}, "Give Mine(max_epochs=3) to the constructor."),
+        ({"batch_size": 8}, "Give Mine(batch_size=8) to the constructor."),
+        ({"X_vall": X}, "Did you mean 'X_val'?"),
+        ({"nonsense": 1}, "It has X, y, sample_weight, "),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_an_argument_that_fit_does_not_have_is_led_to_where_it_belongs(method, given, hint):
+    name = next(iter(given))
+    with refused(f"Mine.{method}() got an unexpected keyword argument {name!r}. {hint}", TypeError):
+        getattr(Mine(max_epochs=1), method)(X, Y, **given)
+
+
+@pytest.mark.parametrize("search", [GridSearchCV, BatchedGridSearchCV])
+@pytest.mark.parametrize("make", [default, plain])
+def test_a_mistyped_prefix_in_a_search_is_told_by_the_search(search, make):
+    message = "^The 'loss_weight__y0' parameter bears a prefix that is none of loss, loss_weights, .*"
+    with pytest.raises(ValueError, match=message + re.escape("Did you mean 'loss_weights__y0'?")):
+        search(make(), {"loss_weight__y0": [1, 2]}, cv=2).fit(X, Y)
+    with pytest.raises(ValueError, match=message):
+        make().set_params(loss_weight__y0=1)
+
+
+def test_accelerate_is_refused():
+    mixin = pytest.importorskip("skorch.hf").AccelerateMixin
+
+    class Accelerated(mixin, MultiOutputMLPRegressor):
+        def __init__(self, accelerator=None, **prefix__params):
+            super().__init__(accelerator=accelerator, **prefix__params)
+
+    class Accelerator:
+        device = "cpu"
+
+        def prepare(self, *parts):
+            return parts[0] if len(parts) == 1 else parts
+
+    with refused("Accelerated must not inherit from skorch's AccelerateMixin", TypeError):
+        Accelerated(Accelerator(), max_epochs=1).fit(X, Y)

@@ -341,13 +341,14 @@ class ReadingNet(InputNet):
 
     def _columns_not_finite(self, X: np.ndarray) -> list[str]:
         raw = self._raw(X)
-        y_pred = self._reader.predict(raw)
-        good, well_read = raw.isfinite().all(0).tolist(), y_pred.isfinite().all(0).tolist()
-        return [
-            term.name
-            for term in self.terms_
-            if not all([*(good[i] for i in term.raw), *(well_read[i] for i in term.columns)])
-        ]
+        good = raw.isfinite().all(0).tolist()
+        broken = {i for term in self.terms_ if not all(good[i] for i in term.raw) for i in term.columns}
+        # How a custom loss reads them is asked in predict, where its errors belong.
+        for family in self._reader.families:
+            if family.is_ours:
+                well_read = family.predict(raw).isfinite().all(0).tolist()
+                broken |= {i for i, is_finite in zip(family.columns, well_read, strict=True) if not is_finite}
+        return [term.name for term in self.terms_ if broken & set(term.columns)]
 
     def _refuse_unfitted(self) -> None:
         # scikit-learn's check asks for more than this, and takes its time.

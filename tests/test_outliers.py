@@ -213,5 +213,5 @@ def test_several_quantiles_ignore_an_outlier():
     )
     net.fit(X, with_outlier(y, 1e12))
     assert scores(net, *draw(1))[0] > 0.95
-    low, _, high = net.predict_quantiles(X, [0.1, 0.5, 0.9], columns=0)[:, 0].T
+    low, _, high = net.predict_quantiles(X, [0.1, 0.5, 0.9], columns=[0])[:, 0].T
     assert np.median(high - low) < 1.0

@@ -22,6 +22,7 @@ from skmulti.losses.learned import learned_parts, with_own_parameters
 from skmulti.scaling import TargetScaler
 from skmulti.terms import resolve_terms
 from skmulti.training import RandomStreams, Rows
+from skmulti.training.precision import precision_of
 from skmulti.training.threads import multiplications
 from skmulti.training.way import uncompiled
 from skmulti.weights import refuse_untrainable
@@ -90,6 +91,7 @@ class BuildingNet(CheckingNet):
             self._streams = RandomStreams(self.random_state, self.device)
             with self._with_recipe(), self._streams.active():
                 super().initialize()
+            self._network_dtype = np.float64 if precision_of(self.module_) is torch.float64 else np.float32
         return self
 
     def initialize_module(self) -> Self:

@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader
 
 from skmulti._validation import Targets, check_same_length, check_sample_weight, check_targets, has_nan
 from skmulti.effort import EffortNet
+from skmulti.recipes import AS_GIVEN
 from skmulti.training import Rows, TensorLoader
 
 # How torch says that layers and inputs have other sizes, and that batch normalisation got a single row.
@@ -109,6 +110,12 @@ class CheckingNet(EffortNet):
         validate_parameter_constraints(
             self._parameter_constraints, self.get_params(deep=False), caller_name=type(self).__name__
         )
+        for name, value in AS_GIVEN.items() if self._has_own_dataset else ():
+            if not self._is_auto(name) and getattr(self, name) != value:
+                raise ValueError(
+                    f"The {name!r} parameter must be {value!r} or 'auto' beside a 'dataset' of one's own, which gets X "
+                    f"as it is given. Got {getattr(self, name)!r}; do it in the dataset, or in a step before the net."
+                )
         for name in self._params_to_validate:
             self._refuse_mistyped_prefix(name)
         if any(cls.__name__ == "AccelerateMixin" for cls in type(self).__mro__):

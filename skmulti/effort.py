@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar
 
 from skmulti.reading import ReadingNet
-from skmulti.recipes import PLAIN, recipe
+from skmulti.recipes import AS_GIVEN, PLAIN, recipe
 
 _ABSENT = object()
 
@@ -51,12 +51,16 @@ class EffortNet(ReadingNet):
             chosen["lr_schedule"] = None
         if not self._is_auto("n_members") and self.n_members == 1:
             chosen["linear_path"] = False
+        if self._has_own_dataset:
+            chosen.update(AS_GIVEN)
         self._chosen, self._settled_for = chosen, shape
         self._settle_again()
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         values = {**self._plain, **recipe(self._kind, self.effort, (1, 1))}
+        if self._has_own_dataset:
+            values.update(AS_GIVEN)
         for name in ("missing_inputs", "categorical_inputs"):
             values[name] = values[name] if self._is_auto(name) else getattr(self, name)
         tags.input_tags.allow_nan = values["missing_inputs"] == "impute"

@@ -7,14 +7,20 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.utils.validation import validate_data
-from skorch.utils import is_dataset
+from sklearn.utils.validation import check_is_fitted, validate_data
+from skorch.dataset import Dataset, unpack_data
+from skorch.utils import is_dataset, multi_indexing, to_tensor
+from torch.utils.data import DataLoader, Subset
+from torch.utils.data import Dataset as TorchDataset
 
 from skmulti._validation import check_inputs, named, refuse_containers, refuse_repeated_names
 from skmulti.encoding import EncodedInputs, InputEncoder, PiecewiseLinear
 from skmulti.tables import TableEncoder, as_table
 from skmulti.training import Rows, TrainingNet
 from skmulti.training.rows import is_weighted
+
+# Rows of a dataset that are gathered at once.
+_ROWS_AT_ONCE = 1024
 
 
 class InputNet(TrainingNet):
@@ -25,11 +31,13 @@ class InputNet(TrainingNet):
     embedding_: PiecewiseLinear | None = None
     input_shape_: tuple[int, ...]
     _input_dtype: Any
+    # Of the arrays that the network takes: that of its parameters.
+    _network_dtype: Any = np.float32
     _allows_missing = False
 
     def _reads_as(self) -> tuple[Any, ...]:
         """Return what decides how data are checked and encoded."""
-        names = ("missing_targets", "missing_inputs", "categorical_inputs", "scale_inputs", "effort")
+        names = ("missing_targets", "missing_inputs", "categorical_inputs", "scale_inputs", "effort", "dataset")
         of_images = ("trunk", "image_shape", "channels_last", "spatial_dims")
         return (*(getattr(self, name) for name in names), *(getattr(self, name, None) for name in of_images))
 
@@ -114,23 +122,106 @@ class InputNet(TrainingNet):
     def _encoded(self, X: np.ndarray) -> np.ndarray:
         """Return checked inputs as the network takes them."""
         encoded = X if self.input_encoder_ is None else self.input_encoder_.transform(X)
-        return encoded if self.embedding_ is None else self.embedding_.transform(encoded)
+        encoded = encoded if self.embedding_ is None else self.embedding_.transform(encoded)
+        if encoded.dtype == self._network_dtype:
+            return encoded
+        with np.errstate(over="ignore"):
+            return encoded.astype(self._network_dtype)
 
     def _encoded_rows(self, rows: Rows) -> Rows:
-        if self.input_encoder_ is None and self.embedding_ is None:
-            if not hasattr(self, "feature_names_in_"):
-                return rows
-            # Callbacks hand them back, without the names that inputs of the user's have.
-            return dataclasses.replace(rows, X=rows.X.view(EncodedInputs))
-        return dataclasses.replace(rows, X=self._encoded(rows.X))
+        X = self._encoded(rows.X)
+        if X is rows.X and not hasattr(self, "feature_names_in_"):
+            return rows
+        # Callbacks hand them back, without the names that inputs of the user's have.
+        return dataclasses.replace(rows, X=X.view(EncodedInputs))
+
+    def _network_inputs(self, X: Any) -> Any:
+        """Return inputs as the network takes them, or a dataset of such.
+
+        A user's dataset holds rows as they come, one that training made holds encoded ones; what a `dataset` of the
+        user's own yields is for the network as it is.
+        """
+        if is_dataset(X) and (self._encodes_any or _holds_table(X)) and not _is_encoded(X):
+            X = inputs_of(X)
+        if is_dataset(X) or isinstance(X, EncodedInputs) or is_weighted(X):
+            return X
+        return self._encoded(self._check_inputs(X))
+
+    @property
+    def _encodes_any(self) -> bool:
+        return self.input_encoder_ is not None or self.embedding_ is not None
+
+    @property
+    def _has_own_dataset(self) -> bool:
+        return self.dataset is not Dataset
+
+    def get_dataset(self, X: Any, y: Any = None) -> Any:
+        """Return the rows as a dataset; one of the user's own gets inputs without the weights of the rows."""
+        if self._has_own_dataset and is_weighted(X):
+            return WeightedDataset(super().get_dataset(X["X"], y), X["sample_weight"])
+        return super().get_dataset(X, y)
 
     def forward_iter(self, X: Any, *args: Any, **kwargs: Any) -> Any:
-        """Yield what the module makes of inputs, batch by batch, as in skorch; arrays are encoded first."""
+        """Yield what the module makes of inputs, batch by batch, as in skorch; they are checked and encoded first."""
         net = self._finished()
         if net is not self:
             yield from net.forward_iter(X, *args, **kwargs)
             return
-        encodes = self.input_encoder_ is not None or self.embedding_ is not None
-        if encodes and not (is_dataset(X) or isinstance(X, EncodedInputs) or is_weighted(X)):
-            X = self._encoded(self._check_inputs(X))
-        yield from super().forward_iter(X, *args, **kwargs)
+        check_is_fitted(self)
+        yield from super().forward_iter(self._network_inputs(X), *args, **kwargs)
+
+
+class WeightedDataset(TorchDataset[Any]):
+    """A dataset of the user's own with the weights of its rows beside them.
+
+    Parameters
+    ----------
+    dataset : torch.utils.data.Dataset
+        Yields inputs and targets.
+    sample_weight : ndarray of shape (n_rows, 1) or (n_rows, n_columns)
+        The weights.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skorch.dataset import Dataset
+    >>> from skmulti.inputs import WeightedDataset
+    >>> WeightedDataset(Dataset(np.array([[1.0]]), np.array([[2.0]])), np.array([[3.0]]))[0]
+    ({'X': array([1.]), 'sample_weight': array([3.])}, array([2.]))
+    """
+
+    def __init__(self, dataset: Any, sample_weight: np.ndarray) -> None:
+        self.dataset, self.sample_weight = dataset, sample_weight
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, i: Any) -> Any:
+        X, y = self.dataset[i]
+        return {"X": X, "sample_weight": self.sample_weight[i]}, y
+
+
+def inputs_of(dataset: Any) -> Any:
+    """Return the inputs of all rows of a dataset: what it was made of, or an array of what it yields."""
+    rows, whole = None, dataset
+    while isinstance(whole, Subset):
+        indices = np.asarray(whole.indices)
+        rows, whole = (indices if rows is None else indices[rows]), whole.dataset
+    if type(whole) is Dataset and (hasattr(whole.X, "columns") or isinstance(whole.X, (np.ndarray, torch.Tensor))):
+        return whole.X if rows is None else multi_indexing(whole.X, rows)
+    return torch.cat([to_tensor(unpack_data(batch)[0], device="cpu") for batch in DataLoader(dataset, _ROWS_AT_ONCE)])
+
+
+def _holds_table(dataset: Any) -> bool:
+    return hasattr(getattr(_whole_of(dataset), "X", None), "columns")
+
+
+def _whole_of(dataset: Any) -> Any:
+    while isinstance(dataset, Subset):
+        dataset = dataset.dataset
+    return dataset
+
+
+def _is_encoded(dataset: Any) -> bool:
+    inputs: Any = getattr(_whole_of(dataset), "X", None)
+    return isinstance(inputs["X"] if is_weighted(inputs) else inputs, EncodedInputs)

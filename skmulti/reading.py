@@ -10,14 +10,12 @@ from typing import Any, Literal, overload
 import numpy as np
 from sklearn.metrics import r2_score
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
-from skorch.dataset import Dataset
 from skorch.utils import is_dataset
 from torch import Tensor
 
 from skmulti._validation import check_sample_weight, has_nan
 from skmulti.before import of_one_state
 from skmulti.columns import Columns
-from skmulti.encoding import EncodedInputs
 from skmulti.forward import learns, raw_outputs, rows_at_once
 from skmulti.inputs import InputNet
 from skmulti.losses import ColumnLoss, MixedLoss, Term
@@ -306,7 +304,7 @@ class ReadingNet(InputNet):
 
     def _is_read_by_skorch(self, inputs: Any) -> bool:
         """Return whether inputs go through skorch's `forward`, batch by batch."""
-        if is_dataset(inputs) or self.iterator_valid is not TensorLoader:
+        if is_dataset(inputs) or self.iterator_valid is not TensorLoader or self._has_own_dataset:
             return True
         return bool(overridden(self, ReadingNet, _OF_FORWARD))
 
@@ -317,10 +315,7 @@ class ReadingNet(InputNet):
         if "forward_iter" in vars(self):
             # skorch's scoring callbacks put what was predicted there, and hand over batches of encoded inputs.
             return X
-        if type(X) is Dataset and self.input_encoder_ is not None and isinstance(X.X, np.ndarray):
-            # Those that training made hold encoded inputs, those of the user do not.
-            X = X.X
-        return X if is_dataset(X) or isinstance(X, EncodedInputs) else self._encoded(self._check_inputs(X))
+        return self._network_inputs(X)
 
     def _raw(self, inputs: Any) -> Tensor:
         """Return the raw outputs of the network for checked inputs, or a dataset."""

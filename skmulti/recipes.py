@@ -72,6 +72,14 @@ _IMAGE: Mapping[str, Any] = {
     "channels": (16, 32, 64, 64),
     "activation": "silu",
 }
+# What becomes of inputs where a `dataset` of the user's own gets them: nothing.
+AS_GIVEN: Mapping[str, Any] = {
+    "missing_inputs": "error",
+    "categorical_inputs": "error",
+    "scale_inputs": False,
+    "numeric_embedding": None,
+    "linear_path": False,
+}
 # Parameters that are chosen for the modules of this package.
 _OF_LAYERS = ("hidden_layer_sizes", "channels", "activation", "scaling_layer", "initialization")
 _ANY: Mapping[str, Any] = {"lr": 0.003, "missing_inputs": "error", "numeric_embedding": None}

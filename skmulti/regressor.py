@@ -167,7 +167,9 @@ class MultiOutputNetRegressor(EnsembleNet):
     iterator_valid : class, default=skmulti.training.TensorLoader
         What makes the batches for validation and prediction, as in skorch.
     dataset : class, default=skorch.dataset.Dataset
-        What holds the rows, as in skorch.
+        What holds the rows, as in skorch. A dataset of one's own gets X as it is given, after validation, in `fit`,
+        `predict` and `score`, and what it yields is what the network takes: inputs are neither imputed, encoded nor
+        standardised then, there is no linear path, and parameters that ask for it are refused.
     compile : bool, default=False
         Whether to use ``torch.compile``, as in skorch.
     use_caching : bool or "auto", default="auto"

@@ -20,7 +20,7 @@ from skmulti._skorch import ContractNet, has_batch_norm
 from skmulti.training.callbacks import BestEpoch, LossScoring, TermLog
 from skmulti.training.folds import Fold
 from skmulti.training.loader import TensorLoader, without_read_only
-from skmulti.training.precision import InMixedPrecision
+from skmulti.training.precision import InMixedPrecision, precision_of
 from skmulti.training.randomness import RandomStreams
 from skmulti.training.rows import Rows, is_weighted
 from skmulti.training.schedule import OneCycle
@@ -182,10 +182,14 @@ class BatchingNet(ContractNet):
     def infer(self, x: Any, **fit_params: Any) -> Any:
         """Return the module's raw outputs; weights of rows, which travel with the inputs, are not for the module."""
         x = x["X"] if is_weighted(x) else x
+        if isinstance(x, (np.ndarray, Tensor)):
+            x = to_tensor(x, device=self.device)
+            # A dataset of the user's own may yield another precision than the module computes in.
+            x = x.to(precision_of(self.module_)) if x.is_floating_point() else x
         if not self.mixed_precision:
             return super().infer(x, **fit_params)
         forward = super().infer
-        return InMixedPrecision(lambda X: forward(X, **fit_params), self.device)(to_tensor(x, device=self.device))
+        return InMixedPrecision(lambda X: forward(X, **fit_params), self.device)(x)
 
     @contextmanager
     def _counted_batches(self, rows: Rows) -> Iterator[None]:

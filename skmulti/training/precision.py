@@ -44,3 +44,8 @@ class InMixedPrecision:
         with torch.autocast(self._device, dtype=torch.bfloat16):
             outputs = self._module(X)
         return outputs.to(X.dtype) if isinstance(outputs, Tensor) else outputs
+
+
+def precision_of(module: torch.nn.Module) -> torch.dtype:
+    """Return the dtype of a module's parameters, torch's default where it has none."""
+    return next((p.dtype for p in module.parameters() if p.is_floating_point()), torch.get_default_dtype())

@@ -62,8 +62,15 @@ class _OurNet(MultiOutputNetRegressor):
     def initialize(self, X: Any = None, y: Any = None) -> Any:
         """Initialize the net, as skorch does without data: the tests' modules know their sizes."""
         if X is None and not hasattr(self, "terms_"):
-            X, y = np.zeros((2, 20), dtype=np.float32), np.arange(2, dtype=np.float32)[:, None]
+            X, y = np.zeros((2, self._n_inputs()), dtype=np.float32), np.arange(2, dtype=np.float32)[:, None]
         return super().initialize(X, y)
+
+    def _n_inputs(self) -> int:
+        module = (
+            self.module if isinstance(self.module, torch.nn.Module) else self.module(**self.get_params_for("module"))
+        )
+        first = next(module.parameters(), None)
+        return 20 if first is None or first.ndim < 2 else first.shape[1]
 
 
 def _put_in_place(name: str, parent: type) -> type:

@@ -22,11 +22,13 @@ _LARGEST = 30.0
 _LEAST = -20.0
 # A mean is positive: no raw output is read as less than e^-60, 10^-26 times the mean.
 _LEAST_MEAN = -60.0
+# Nor does the line overflow: e^30 times this is 10^33.
+_LARGEST_RAW = 1e20
 
 
 def exponential(raw: Tensor) -> Tensor:
-    """Return e to the power of ``raw``, continued as a straight line beyond 30 and as a constant below -60."""
-    return raw.clamp(min=_LEAST_MEAN, max=_LARGEST).exp() * (1 + (raw - _LARGEST).clamp(min=0))
+    """Return e to the power of ``raw``, continued as a straight line beyond 30, constant below -60 and above 10^20."""
+    return raw.clamp(min=_LEAST_MEAN, max=_LARGEST).exp() * (1 + (raw - _LARGEST).clamp(min=0, max=_LARGEST_RAW))
 
 
 def growth(log: Tensor, rate: float) -> Tensor:

@@ -135,7 +135,7 @@ class BuildingNet(CheckingNet):
                     "The 'optimizer__param_groups' parameter must hold patterns that match parameters of the module: "
                     f"{', '.join(names)}. Got {pattern!r}."
                 )
-        super().initialize_optimizer(*args)
+        self._build_optimizer(*args)
         for pattern, options in groups:
             unknown = [option for option in options if option not in self.optimizer_.defaults]
             if unknown:
@@ -144,6 +144,22 @@ class BuildingNet(CheckingNet):
                     f"{', '.join(self.optimizer_.defaults)}. Got {', '.join(map(repr, unknown))} for {pattern!r}."
                 )
         return self
+
+    def _build_optimizer(self, *args: Any) -> None:
+        """Build the optimizer as skorch does, or say what it does not take."""
+        own = [name for name in vars(self) if name.startswith("optimizer__") and name != "optimizer__param_groups"]
+        name = getattr(self.optimizer, "__name__", repr(self.optimizer))
+        try:
+            super().initialize_optimizer(*args)
+        except (TypeError, ValueError) as error:
+            taken = ", ".join(f"{param}={vars(self)[param]!r}" for param in ["lr", *own])
+            raised = TypeError if isinstance(error, TypeError) else ValueError
+            raise raised(
+                "The 'optimizer' parameter must be a class of torch.optim.Optimizer that takes the parameters of the "
+                f"module and {taken}. {name} refused: {error}"
+            ) from error
+        if not hasattr(self.optimizer_, "step"):
+            raise TypeError(f"The 'optimizer' parameter must be a class of torch.optim.Optimizer. Got {name} instead.")
 
     def initialize_criterion(self) -> Self:
         """Build the total loss from the table of terms."""

@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from scipy import sparse
 from sklearn.exceptions import NotFittedError
 
@@ -420,3 +421,24 @@ def test_a_parameter_of_a_callback_that_there_is_not_is_refused(parameter, effor
     )
     with pytest.raises(ValueError, match=message):
         net.fit(X, Y)
+
+
+@pytest.mark.parametrize("effort", [None, "fast"])
+def test_an_optimizer_that_does_not_take_its_parameters_is_refused(effort):
+    must = "The 'optimizer' parameter must be a class of torch.optim.Optimizer that takes the parameters of the module"
+    for params, taken, answer, error in (
+        ({"optimizer": int}, "lr=0.1", "int refused: ", TypeError),
+        (
+            {"optimizer__eps": -1.0},
+            "lr=0.1, optimizer__eps=-1.0",
+            "Adam refused: Invalid epsilon value: -1.0",
+            ValueError,
+        ),
+    ):
+        net = make_net(**{"effort": effort, "lr": 0.1, "optimizer": torch.optim.Adam, **params})
+        with pytest.raises(error, match="^" + re.escape(f"{must} and {taken}. {answer}")):
+            net.fit(X, Y)
+    with pytest.raises(
+        TypeError, match=r"^The 'optimizer' parameter must be a class of torch\.optim\.Optimizer\. Got "
+    ):
+        make_net(effort=effort, optimizer=lambda params, lr: params).fit(X, Y)

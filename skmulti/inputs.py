@@ -145,7 +145,8 @@ class InputNet(TrainingNet):
             X = inputs_of(X)
         if is_dataset(X) or isinstance(X, EncodedInputs) or is_weighted(X):
             return X
-        return self._encoded(self._check_inputs(X))
+        # Marked: where they go through forward_iter they must be neither checked nor encoded again.
+        return self._encoded(self._check_inputs(X)).view(EncodedInputs)
 
     @property
     def _encodes_any(self) -> bool:

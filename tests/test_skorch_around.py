@@ -405,6 +405,22 @@ def test_a_data_loader_takes_read_only_rows_without_a_warning(weighted):
 
 
 @pytest.mark.parametrize("effort", [None, "fast"])
+@pytest.mark.parametrize("categories", [False, True])
+def test_a_data_loader_reads_data_frames_as_the_default_does(effort, categories):
+    frame = pd.DataFrame(X, columns=[f"x{i}" for i in range(X.shape[1])])
+    if categories:
+        frame["colour"] = np.where(X[:, 1] > 0, "red", "blue")
+    params = {
+        "effort": effort,
+        "n_members": 1,
+        "max_epochs": 2,
+        "categorical_inputs": "one_hot" if categories else "auto",
+    }
+    net = make_net(iterator_valid=DataLoader, **params).fit(frame, Y)
+    np.testing.assert_allclose(net.predict(frame), make_net(**params).fit(frame, Y).predict(frame), rtol=1e-5)
+
+
+@pytest.mark.parametrize("effort", [None, "fast"])
 def test_read_only_rows_are_read_without_a_warning(effort):
     read_only = [np.array(X, dtype=np.float32), Y.to_numpy().copy()]
     for values in read_only:

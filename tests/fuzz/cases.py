@@ -310,7 +310,7 @@ def _common_params(case: Case) -> dict[str, Any]:
     if sometimes(0.06) and all(block.kind == "real" and abs(block.scale - 1) < 1e-9 for block in case.blocks):
         params["scale_targets"] = False
         case.learns = False
-        case.bounded = max(abs(block.location) for block in case.blocks) < 10 and case.bounded
+        case.bounded = False
     if case.y.shape[0] > 10 and sometimes(0.12):
         params["missing_targets"] = "mask"
         holes = rng.random(case.y.shape) < 0.2

@@ -14,7 +14,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.metrics import r2_score
 
-from skmulti import TrainingDivergedError
+from skmulti import MultiOutputMLPRegressor, TrainingDivergedError
 from skmulti.losses import ALIASES, COLUMN_LOSSES, TorchLoss
 from tests.fuzz.cases import Case
 from tests.fuzz.containers import CONTAINERS, names_for
@@ -82,7 +82,8 @@ class Fitted:
                 self.watch.find(f"predict of {block}: {text}")
             if case.learns and block.kind == "real" and len(case.X) >= 20:
                 r2 = r2_score(case.y[:, members], table[:, members])
-                if not r2 > -3:
+                # From zero, and beside a linear model, little training does no harm; other nets begin anywhere.
+                if not r2 > (-3 if isinstance(self.net, MultiOutputMLPRegressor) and self.net.effort else -30):
                     self.watch.find(f"predict of {block}: R2 {r2:.3g} on the rows of fit")
         if not np.isfinite(pred).all():
             return False

@@ -13,7 +13,7 @@ BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check $(if $(CONSTRAINTS),-c $(CONSTRAINTS))
 EXAMPLES := $(filter-out examples/demo.py,$(sort $(wildcard examples/*.py)))
 
-.PHONY: help demo test lint format examples docs claims bench bench-search bench-accuracy clean
+.PHONY: help demo test lint format examples docs claims bench bench-search bench-accuracy skorch-suite clean
 
 help:
 	@echo "make demo      run the main job: scores per column, output/demo.png"
@@ -25,6 +25,7 @@ help:
 	@echo "make bench     time fit and predict, and measure memory, beside others; some ten minutes"
 	@echo "make bench-search  time searches and ensembles beside others; some five minutes"
 	@echo "make bench-accuracy  compare accuracy with forests, ridge and others on FOLDER (by default OpenML's copies)"
+	@echo "make skorch-suite  run skorch's own tests with our estimator in place; some five minutes"
 	@echo "make clean     remove the environment and everything made"
 
 demo: $(VENV)/.installed-examples
@@ -58,6 +59,10 @@ bench-search: $(VENV)/.installed-examples
 # Processor seconds of a fit are those of one thread. Peers that weigh more come with pip install -e ".[peers]".
 bench-accuracy: $(VENV)/.installed-examples
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/accuracy.py $(or $(FOLDER),--openml) --results output/accuracy.jsonl
+
+# What fails is listed with its reason in tests/skorch_suite/by_design.py.
+skorch-suite: $(VENV)/.installed-test
+	SKORCH_SUITE=all OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/skorch_suite
 
 lint: $(VENV)/.installed-lint
 	$(BIN)/ruff check .

@@ -8,6 +8,7 @@ skorch's own regressor in place: what fails then as well says nothing about ours
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sys
 import types
@@ -91,14 +92,17 @@ def _make_regressor(output_nonlin: Any = None, **kwargs: Any) -> Any:
 
 
 _make_classification = sklearn.datasets.make_classification
-sklearn.datasets.make_classification = _make_regression_of_classes
-skorch.toy.make_classifier = _make_regressor
-_net = _put_in_place("NeuralNet", _StockNet if _STOCK else _OurNet)
-for _name in ("NeuralNetRegressor", "NeuralNetClassifier"):
-    _put_in_place(_name, _net)
 
-if "flaky" not in sys.modules:
-    # It would run a test several times until one passes; here a test runs once.
-    _flaky = types.ModuleType("flaky")
-    _flaky.flaky = lambda *args, **kwargs: args[0] if args else lambda test: test  # type: ignore[attr-defined]
-    sys.modules["flaky"] = _flaky
+
+def pytest_configure(config: Any) -> None:
+    """Put the estimator, the data and the modules in place, before any of skorch's tests is imported."""
+    sklearn.datasets.make_classification = _make_regression_of_classes
+    skorch.toy.make_classifier = _make_regressor
+    net = _put_in_place("NeuralNet", _StockNet if _STOCK else _OurNet)
+    for name in ("NeuralNetRegressor", "NeuralNetClassifier"):
+        _put_in_place(name, net)
+    if importlib.util.find_spec("flaky") is None:
+        # It runs a test several times until one passes; here a test runs once.
+        flaky = types.ModuleType("flaky")
+        flaky.flaky = lambda *args, **kwargs: args[0] if args else lambda test: test  # type: ignore[attr-defined]
+        sys.modules["flaky"] = flaky

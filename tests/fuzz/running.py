@@ -130,7 +130,7 @@ def _run_wrapped(case: Case, watch: Watch) -> str:
     expected = "either" if case.expected == "either" or len(case.X) < 20 or np.isnan(case.y).any() else "works"
     draws = net.random_state is None
     shape = (len(case.X),) if case.y_ndim == 1 else case.y.shape
-    if case.wrapper == "pipeline" and "tensor" in case.form:
+    if case.wrapper == "pipeline" and ("tensor" in case.form or "sparse" in case.form):
         # It is scikit-learn's scaler that would have to take it.
         X = case.give_inputs(form="float64")
     mine = {"X": X, "y": y}

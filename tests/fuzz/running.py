@@ -8,6 +8,7 @@ import multiprocessing
 import signal
 import time
 import traceback
+import warnings
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager, redirect_stdout
@@ -51,7 +52,14 @@ def run_case(seed: int, number: int, time_limit: float = 20.0) -> Outcome:
     _warm_up()
     start, watch, text, end = time.perf_counter(), Watch(), "", "broken"
     try:
-        with _limited(time_limit), random_state_of(number), redirect_stdout(io.StringIO()):
+        # What the case itself is warned of, such as of np.matrix, is not what the calls are watched for.
+        with (
+            _limited(time_limit),
+            random_state_of(number),
+            redirect_stdout(io.StringIO()),
+            warnings.catch_warnings(),
+        ):
+            warnings.simplefilter("ignore")
             case = draw_case(seed, number)
             text = str(case)
             end = _run(case, watch)

@@ -28,8 +28,6 @@ _MOST_PRODUCTS, _MOST_NUMBERS = 3_000_000_000, 100_000_000
 _LEAST_ROWS = 10
 # Products of the linear model that are held at once: what a processor's cache holds.
 _PRODUCTS_AT_ONCE = 2**17
-# How far beyond the targets that were seen a prediction may lie: a share of their range.
-_FURTHER = 0.1
 # Targets that lie further from their middle half than so many times its width do not decide about shares, and are not
 # predicted unless some were foreseen. What Tukey calls far out begins at 3.
 _REACH_OF_SHARES, _REACH = 10.0, 3.0
@@ -40,7 +38,7 @@ _LEAST_FORESEEN = 3
 class Blend(nn.Module):
     """The weighted sum of the means of groups of members and of a ridge regression, column by column [1]_, [2]_.
 
-    It stays within what targets were seen, and a tenth of their range further.
+    It stays within what targets were seen, and a share of their range further, unless it is to extrapolate.
 
     Parameters
     ----------
@@ -50,6 +48,8 @@ class Blend(nn.Module):
         The number of inputs of the ridge regression.
     n_raw : int
         The number of raw outputs.
+    margin : float or None, default=0.1
+        How far beyond the targets that were seen a prediction may lie: a share of their range. None sets no limit.
 
     References
     ----------
@@ -68,22 +68,24 @@ class Blend(nn.Module):
     shares: Tensor
     coef: Tensor
     intercept: Tensor
+    slope: Tensor
     is_blended: Tensor
     low: Tensor
     high: Tensor
 
-    def __init__(self, groups: Sequence[int], n_features: int, n_raw: int) -> None:
+    def __init__(self, groups: Sequence[int], n_features: int, n_raw: int, margin: float | None = 0.1) -> None:
         super().__init__()
-        self.groups = list(groups)
+        self.groups, self.margin = list(groups), margin
         sizes = torch.bincount(torch.tensor(self.groups)).to(torch.get_default_dtype())
         self.register_buffer("shares", (sizes / sizes.sum())[:, None].repeat(1, n_raw))
         self.register_buffer("coef", torch.zeros(n_features, n_raw))
         self.register_buffer("intercept", torch.zeros(n_raw))
+        self.register_buffer("slope", torch.zeros(n_features, n_raw))
         self.register_buffer("low", torch.full((n_raw,), -torch.inf))
         self.register_buffer("high", torch.full((n_raw,), torch.inf))
         self.register_buffer("is_blended", torch.zeros(n_raw, dtype=torch.bool))
 
-    def forward(self, raws: Sequence[Tensor], X: Tensor) -> list[Tensor]:
+    def forward(self, raws: Sequence[Tensor], X: Tensor, beyond: Tensor | None = None) -> list[Tensor]:
         """Return raw outputs of all members whose mean is the joint prediction.
 
         Parameters
@@ -91,14 +93,18 @@ class Blend(nn.Module):
         raws : sequence of Tensor of shape (n_rows, n_raw)
             What each member says.
         X : Tensor of shape (n_rows, n_features)
-            The inputs of the linear model.
+            The inputs of the members and of the linear model.
+        beyond : Tensor of shape (n_rows, n_features), default=None
+            How far inputs lie beyond those in `fit`, where predictions go on along the linear model.
         """
         if not self.is_blended.any():
             return list(raws)
         # In double precision, and with sums in an order that does not depend on other rows.
         raws = [raw.double() for raw in raws]
         means, shares = self.means_of_groups(raws), self.shares.double()
-        joint = (shares[:, None] * means).sum(0) + self._linear(X) + self.intercept
+        joint = (shares[:, None] * means).sum(0) + _by_row(X, self.coef) + self.intercept
+        if beyond is not None:
+            joint = joint + _by_row(beyond, self.slope)
         joint = joint.clamp(self.low, self.high)
         # They go on to disagree, as much as they have a share.
         spread = shares.sum(0).clamp(max=1)
@@ -106,12 +112,6 @@ class Blend(nn.Module):
             torch.where(self.is_blended, joint + spread * (raw - means[group]), raw)
             for raw, group in zip(raws, self.groups, strict=True)
         ]
-
-    def _linear(self, X: Tensor) -> Tensor:
-        """Return X times coef, each row by itself: matrix products sum rows at the end of a block in another order."""
-        coef = self.coef.double().T.contiguous()
-        at_once = max(1, _PRODUCTS_AT_ONCE // coef.numel())
-        return torch.cat([(rows.double()[:, None] * coef).sum(-1) for rows in X.split(at_once)])
 
     def means_of_groups(self, raws: Sequence[Tensor]) -> Tensor:
         """Return the mean of what the members of each group say, shape (n_groups, n_rows, n_raw)."""
@@ -161,10 +161,21 @@ class Blend(nn.Module):
             for i, place in enumerate(places):
                 shares = _shares(candidates[:, i], targets[:, i], weights[:, i], usual, _STRENGTH_OF_COLUMN)
                 self.is_blended[raw[place]] = True
-                self.low[raw[place]], self.high[raw[place]] = _range(candidates[:, i] @ shares, targets[:, i])
+                self.low[raw[place]], self.high[raw[place]] = _range(
+                    candidates[:, i] @ shares, targets[:, i], self.margin
+                )
                 self.shares[:, raw[place]] = torch.as_tensor(shares[:-1])
                 self.coef[:, raw[place]] = torch.as_tensor(shares[-1] * linear.coef[:, i])
+                # Networks say anything of what lies beyond: all of the sum goes on as the linear model does.
+                self.slope[:, raw[place]] = torch.as_tensor(shares.sum() * linear.coef[:, i])
                 self.intercept[raw[place]] = float(shares[-1] * linear.intercept[i])
+
+
+def _by_row(X: Tensor, coef: Tensor) -> Tensor:
+    """Return X times coef, each row by itself: matrix products sum rows at the end of a block in another order."""
+    coef = coef.double().T.contiguous()
+    at_once = max(1, _PRODUCTS_AT_ONCE // coef.numel())
+    return torch.cat([(rows.double()[:, None] * coef).sum(-1) for rows in X.split(at_once)])
 
 
 class _Linear:
@@ -239,17 +250,19 @@ def _solve(candidates: np.ndarray, y: np.ndarray, weight: np.ndarray, prior: np.
     return shares / max(1.0, float(shares.sum()))
 
 
-def _range(joint: np.ndarray, y: np.ndarray) -> tuple[float, float]:
+def _range(joint: np.ndarray, y: np.ndarray, margin: float | None) -> tuple[float, float]:
     """Return how low and how high predictions may lie, after those of rows that were left out.
 
     Outliers among the targets are none that a prediction may reach, unless some were foreseen.
     """
+    if margin is None:
+        return -np.inf, np.inf
     low, high = _reach(y, _REACH)
     beyond = (joint < low) | (joint > high)
     was_right = np.abs(joint - y) < np.abs(np.clip(joint, low, high) - y)
     if beyond.sum() >= _LEAST_FORESEEN and was_right[beyond].mean() > 0.5:
         low, high = -np.inf, np.inf
-    further = _FURTHER * (y.max() - y.min())
+    further = margin * (y.max() - y.min())
     return max(low, y.min() - further), min(high, y.max() + further)
 
 

@@ -53,6 +53,8 @@ class EffortNet(ReadingNet):
             chosen["linear_path"] = False
         if self._has_own_dataset:
             chosen.update(AS_GIVEN)
+        if not (chosen["linear_path"] if self._is_auto("linear_path") else self.linear_path):
+            chosen["clip_predictions"] = False
         self._chosen, self._settled_for = chosen, shape
         self._settle_again()
 

@@ -26,7 +26,15 @@ _OF_PARTS = 0.5
 
 
 class EncodedInputs(np.ndarray):
-    """Inputs that a network takes as they are: whoever is handed them must not encode them again."""
+    """Inputs that a network takes as they are: whoever is handed them must not encode them again.
+
+    Attributes
+    ----------
+    beyond : ndarray or None
+        How far the same inputs lie beyond their limits, for a linear model that extrapolates; None where none does.
+    """
+
+    beyond: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -52,6 +60,8 @@ class InputEncoder:
         The ends of each kept column, in the units of the network.
     dtype : dtype
         Of the encoded inputs.
+    tells_beyond : bool
+        Whether `transform` says as well how far inputs lie beyond the ends.
 
     Examples
     --------
@@ -72,9 +82,12 @@ class InputEncoder:
     low: Any = None
     high: Any = None
     dtype: Any = np.float32
+    tells_beyond: bool = False
 
     @classmethod
-    def of_table(cls, X: np.ndarray, *, scale: bool, sample_weight: np.ndarray | None = None) -> InputEncoder:
+    def of_table(
+        cls, X: np.ndarray, *, scale: bool, sample_weight: np.ndarray | None = None, extrapolates: bool = False
+    ) -> InputEncoder:
         """Learn from a table.
 
         Parameters
@@ -85,6 +98,8 @@ class InputEncoder:
             Whether columns are standardised and those left out that tell nothing.
         sample_weight : ndarray of shape (n_rows,), default=None
             The weights of the rows, above 0, in medians, means and standard deviations.
+        extrapolates : bool, default=False
+            Whether later inputs stop at the ends of what was seen, and `transform` says how far beyond they lie.
         """
         missing = np.isnan(X)
         some = missing.any(axis=0)
@@ -104,8 +119,8 @@ class InputEncoder:
         center, spread = _moments(filled, sample_weight)
         divisor = np.where(spread > 0, spread, 1.0)
         low, high = (filled.min(axis=0) - center) / divisor, (filled.max(axis=0) - center) / divisor
-        further = _FURTHER * (high - low)
-        return cls(fill, told, kept, center, divisor, low - further, high + further, _dtype())
+        further = 0.0 if extrapolates else _FURTHER * (high - low)
+        return cls(fill, told, kept, center, divisor, low - further, high + further, _dtype(), extrapolates)
 
     @classmethod
     def of_images(
@@ -155,10 +170,14 @@ class InputEncoder:
             values = values[:, self.kept]
         if np.ndim(self.scale) or self.scale != 1.0:
             values = (values - self.center) / self.scale
+        unclipped = values
         if self.low is not None:
             values = np.clip(values, self.low, self.high)
         with np.errstate(over="ignore"):
-            return np.ascontiguousarray(values, dtype=self.dtype).view(EncodedInputs)
+            encoded = np.ascontiguousarray(values, dtype=self.dtype).view(EncodedInputs)
+        if self.tells_beyond and self.low is not None:
+            encoded.beyond = unclipped - values
+        return encoded
 
 
 class PiecewiseLinear(nn.Module):

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 # The parameters in which a member differs from its ensemble.
-_OF_ENSEMBLE = ("n_members", "bootstrap", "linear_path", "random_state", "verbose")
+_OF_ENSEMBLE = ("n_members", "bootstrap", "linear_path", "clip_predictions", "random_state", "verbose")
 
 
 class EnsembleNet(BuildingNet):
@@ -79,7 +79,14 @@ class EnsembleNet(BuildingNet):
         members, embeddings = [], cycle([None, learned] if self.numeric_embedding == "mixed" else [learned])
         n_kinds = 2 if self.numeric_embedding == "mixed" else 1
         for k, seed in enumerate(self._streams.seeds_of_members(self.n_members)):
-            member = self._new_member(n_members=1, bootstrap=False, linear_path=False, random_state=seed, verbose=0)
+            member = self._new_member(
+                n_members=1,
+                bootstrap=False,
+                linear_path=False,
+                clip_predictions=False,
+                random_state=seed,
+                verbose=0,
+            )
             member._number = (k + 1, self.n_members)
             member._draws_rows, member._fold = self.bootstrap, self._fold_of(k // n_kinds)
             member._begin_as(self, next(embeddings))
@@ -148,12 +155,17 @@ class EnsembleNet(BuildingNet):
             return None
         embeddings = list(dict.fromkeys(id(member.embedding_) for member in self._members))
         groups = [embeddings.index(id(member.embedding_)) for member in self._members]
-        return Blend(groups, self._encoded_shape[0], sum(len(term.raw) for term in self.terms_))
+        return Blend(groups, self._encoded_shape[0], sum(len(term.raw) for term in self.terms_), self._margin)
 
     def _check_settled(self) -> None:
         super()._check_settled()
         if self.linear_path is True and not self._is_auto("linear_path"):
             self._check_linear_path()
+        if self._margin is not None and not self.linear_path:
+            raise ValueError(
+                "The 'clip_predictions' parameter must be False or 'auto' without a linear path, beside which "
+                f"predictions have limits. Got {self.clip_predictions!r}; use linear_path=True in an ensemble."
+            )
         if self.bootstrap and self.n_members == 1:
             raise ValueError(
                 "The 'bootstrap' parameter must be False for a single net, which learns from all rows. Got True; let "
@@ -345,7 +357,8 @@ class EnsembleNet(BuildingNet):
         raws = [member._raw(inputs if member.embedding_ is None else embedded) for member in self._members]
         blend = getattr(self.module_, "blend", None)
         if blend is not None and not is_dataset(inputs):
-            raws = blend(raws, torch.from_numpy(np.asarray(inputs)))
+            beyond = getattr(inputs, "beyond", None)
+            raws = blend(raws, torch.from_numpy(np.asarray(inputs)), None if beyond is None else torch.tensor(beyond))
         # Each by its own reader: a loss may have learned parameters by which it reads.
         readers = [member._reader for member in self._members]
         outputs = [Outputs(raw, reader, self.target_scaler_) for raw, reader in zip(raws, readers, strict=True)]

@@ -19,6 +19,9 @@ from skmulti.tables import TableEncoder, as_table
 from skmulti.training import Rows, TrainingNet
 from skmulti.training.rows import is_weighted
 
+# The margin of clip_predictions=True: see "How far predictions reach" in the guide.
+_MARGIN = 0.1
+_OF_LINEAR = ("linear_path", "clip_predictions")
 # Rows of a dataset that are gathered at once.
 _ROWS_AT_ONCE = 1024
 
@@ -37,7 +40,15 @@ class InputNet(TrainingNet):
 
     def _reads_as(self) -> tuple[Any, ...]:
         """Return what decides how data are checked and encoded."""
-        names = ("missing_targets", "missing_inputs", "categorical_inputs", "scale_inputs", "effort", "dataset")
+        names = (
+            "missing_targets",
+            "missing_inputs",
+            "categorical_inputs",
+            "scale_inputs",
+            "effort",
+            "dataset",
+            *_OF_LINEAR,
+        )
         of_images = ("trunk", "image_shape", "channels_last", "spatial_dims")
         return (*(getattr(self, name) for name in names), *(getattr(self, name, None) for name in of_images))
 
@@ -71,6 +82,17 @@ class InputNet(TrainingNet):
         return coded
 
     @property
+    def _extrapolates(self) -> bool:
+        """Return whether predictions go on along a linear model where inputs lie beyond those of `fit`."""
+        return bool(self.linear_path) and self._margin is None
+
+    @property
+    def _margin(self) -> float | None:
+        """Return how far beyond the targets of `fit` predictions may lie, as a fraction of their range."""
+        clip = self.clip_predictions
+        return (_MARGIN if clip else None) if isinstance(clip, (bool, np.bool_)) else float(clip)
+
+    @property
     def _encodes(self) -> bool:
         return self.scale_inputs is True or self.missing_inputs == "impute" or self.categorical_inputs == "one_hot"
 
@@ -81,7 +103,9 @@ class InputNet(TrainingNet):
         if not self._encodes:
             return
         if X.ndim == 2 and not self._reads_images():
-            self.input_encoder_ = InputEncoder.of_table(X, scale=self.scale_inputs, sample_weight=weight)
+            self.input_encoder_ = InputEncoder.of_table(
+                X, scale=self.scale_inputs, sample_weight=weight, extrapolates=self._extrapolates
+            )
         elif self.scale_inputs:
             shape = self._shape_of_flat(X.shape[1:])
             axis = self._channel_axis(1 + len(shape or X.shape[1:]))
@@ -126,7 +150,10 @@ class InputNet(TrainingNet):
         if encoded.dtype == self._network_dtype:
             return encoded
         with np.errstate(over="ignore"):
-            return encoded.astype(self._network_dtype)
+            cast = encoded.astype(self._network_dtype)
+        if isinstance(encoded, EncodedInputs) and isinstance(cast, EncodedInputs):
+            cast.beyond = encoded.beyond
+        return cast
 
     def _encoded_rows(self, rows: Rows) -> Rows:
         X = self._encoded(rows.X)
@@ -146,7 +173,8 @@ class InputNet(TrainingNet):
         if is_dataset(X) or isinstance(X, EncodedInputs) or is_weighted(X):
             return X
         # Marked: where they go through forward_iter they must be neither checked nor encoded again.
-        return self._encoded(self._check_inputs(X)).view(EncodedInputs)
+        encoded = self._encoded(self._check_inputs(X))
+        return encoded if isinstance(encoded, EncodedInputs) else encoded.view(EncodedInputs)
 
     @property
     def _encodes_any(self) -> bool:

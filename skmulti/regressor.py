@@ -92,6 +92,11 @@ class MultiOutputNetRegressor(EnsembleNet):
         predicted by its mean. True needs an ensemble and early stopping with rows of `validation_fraction`; where fit
         is given X_val, and in `partial_fit`, members have equal weights. "auto" is True for ensembles on tables with
         an effort, else False.
+    clip_predictions : bool, float or "auto", default="auto"
+        Whether predictions of the columns with a linear path are limited: to the range of the targets in `fit` and a
+        margin beyond either end, as a fraction of that range; True is a margin of 0.1. False sets no limits and lets
+        the ridge regression extrapolate, for what grows over time; the members see inputs clipped at half their range
+        beyond those in `fit` in any case. "auto" is True with a linear path, else False.
     optimizer : class of torch.optim.Optimizer or "auto", default="auto"
         The optimizer; "auto" is Adam with ``effort=None``, else AdamW. Its parameters are
         ``optimizer__<parameter>``, those of one part of the module
@@ -256,6 +261,7 @@ class MultiOutputNetRegressor(EnsembleNet):
         "scale_inputs": ["boolean", _AUTO],
         "numeric_embedding": [StrOptions({"auto", "piecewise_linear", "mixed"}), None],
         "linear_path": ["boolean", _AUTO],
+        "clip_predictions": ["boolean", Interval(Real, 0, None, closed="left"), _AUTO],
         "lr": [Interval(Real, 0, None, closed="neither"), _AUTO],
         "lr_schedule": [StrOptions({"auto", "one_cycle"}), None],
         "max_epochs": [Interval(Integral, 1, None, closed="left"), _AUTO],
@@ -298,6 +304,7 @@ class MultiOutputNetRegressor(EnsembleNet):
         scale_inputs: bool | Literal["auto"] = "auto",
         numeric_embedding: Literal["auto", "piecewise_linear", "mixed"] | None = "auto",
         linear_path: bool | Literal["auto"] = "auto",
+        clip_predictions: bool | float | Literal["auto"] = "auto",
         optimizer: Callable[..., torch.optim.Optimizer] | Literal["auto"] = "auto",
         lr: float | Literal["auto"] = "auto",
         lr_schedule: Literal["auto", "one_cycle"] | None = "auto",

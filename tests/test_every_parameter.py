@@ -74,6 +74,10 @@ def predictions(make, X):
     return [*net.predict(X).ravel(), *net.history_[:, "train_loss"]]
 
 
+def far_predictions(make, X):
+    return make().fit(X, Y).predict(100 * X).ravel().tolist()
+
+
 def history(make, X):
     return [sorted(set(row) - {"dur"}) for row in make().fit(X, Y).history_]
 
@@ -192,6 +196,7 @@ SHARED = {
     "scale_inputs": (True, predictions),
     "numeric_embedding": ("piecewise_linear", predictions),
     "linear_path": (True, predictions, {"n_members": 2, "early_stopping": True}),
+    "clip_predictions": (0.5, predictions),
     "optimizer": (torch.optim.SGD, predictions),
     "lr": (0.3, predictions),
     "lr_schedule": ("one_cycle", predictions, {"lr": 0.01}),
@@ -255,6 +260,7 @@ TABLES = {
         "scale_inputs": (False, predictions),
         "numeric_embedding": (None, predictions),
         "linear_path": (False, predictions),
+        "clip_predictions": (False, far_predictions),
         "lr_schedule": (None, predictions, {"lr": 0.01}),
         "early_stopping": (False, history),
     },

@@ -93,6 +93,11 @@ class MultiOutputMLPRegressor(MultiOutputNetRegressor):
         predicted by its mean. True needs an ensemble and early stopping with rows of `validation_fraction`; where fit
         is given X_val, and in `partial_fit`, members have equal weights. "auto" is True for ensembles on tables with
         an effort, else False.
+    clip_predictions : bool, float or "auto", default="auto"
+        Whether predictions of the columns with a linear path are limited: to the range of the targets in `fit` and a
+        margin beyond either end, as a fraction of that range; True is a margin of 0.1. False sets no limits and lets
+        the ridge regression extrapolate, for what grows over time; the members see inputs clipped at half their range
+        beyond those in `fit` in any case. "auto" is True with a linear path, else False.
     optimizer : class of torch.optim.Optimizer or "auto", default="auto"
         The optimizer; "auto" is Adam with ``effort=None``, else AdamW. Its parameters are
         ``optimizer__<parameter>``, those of one part of the module
@@ -168,7 +173,9 @@ class MultiOutputMLPRegressor(MultiOutputNetRegressor):
     iterator_valid : class, default=skmulti.training.TensorLoader
         What makes the batches for validation and prediction, as in skorch.
     dataset : class, default=skorch.dataset.Dataset
-        What holds the rows, as in skorch.
+        What holds the rows, as in skorch. A dataset of one's own gets X as it is given, after validation, in `fit`,
+        `predict` and `score`, and what it yields is what the network takes: inputs are neither imputed, encoded nor
+        standardised then, there is no linear path, and parameters that ask for it are refused.
     compile : bool, default=False
         Whether to use ``torch.compile``, as in skorch.
     use_caching : bool or "auto", default="auto"
@@ -371,6 +378,11 @@ class MultiOutputCNNRegressor(MultiOutputNetRegressor):
         predicted by its mean. True needs an ensemble and early stopping with rows of `validation_fraction`; where fit
         is given X_val, and in `partial_fit`, members have equal weights. "auto" is True for ensembles on tables with
         an effort, else False.
+    clip_predictions : bool, float or "auto", default="auto"
+        Whether predictions of the columns with a linear path are limited: to the range of the targets in `fit` and a
+        margin beyond either end, as a fraction of that range; True is a margin of 0.1. False sets no limits and lets
+        the ridge regression extrapolate, for what grows over time; the members see inputs clipped at half their range
+        beyond those in `fit` in any case. "auto" is True with a linear path, else False.
     optimizer : class of torch.optim.Optimizer or "auto", default="auto"
         The optimizer; "auto" is Adam with ``effort=None``, else AdamW. Its parameters are
         ``optimizer__<parameter>``, those of one part of the module
@@ -446,7 +458,9 @@ class MultiOutputCNNRegressor(MultiOutputNetRegressor):
     iterator_valid : class, default=skmulti.training.TensorLoader
         What makes the batches for validation and prediction, as in skorch.
     dataset : class, default=skorch.dataset.Dataset
-        What holds the rows, as in skorch.
+        What holds the rows, as in skorch. A dataset of one's own gets X as it is given, after validation, in `fit`,
+        `predict` and `score`, and what it yields is what the network takes: inputs are neither imputed, encoded nor
+        standardised then, there is no linear path, and parameters that ask for it are refused.
     compile : bool, default=False
         Whether to use ``torch.compile``, as in skorch.
     use_caching : bool or "auto", default="auto"
@@ -681,6 +695,11 @@ class MultiHeadRegressor(MultiOutputNetRegressor):
         predicted by its mean. True needs an ensemble and early stopping with rows of `validation_fraction`; where fit
         is given X_val, and in `partial_fit`, members have equal weights. "auto" is True for ensembles on tables with
         an effort, else False.
+    clip_predictions : bool, float or "auto", default="auto"
+        Whether predictions of the columns with a linear path are limited: to the range of the targets in `fit` and a
+        margin beyond either end, as a fraction of that range; True is a margin of 0.1. False sets no limits and lets
+        the ridge regression extrapolate, for what grows over time; the members see inputs clipped at half their range
+        beyond those in `fit` in any case. "auto" is True with a linear path, else False.
     optimizer : class of torch.optim.Optimizer or "auto", default="auto"
         The optimizer; "auto" is Adam with ``effort=None``, else AdamW. Its parameters are
         ``optimizer__<parameter>``, those of one part of the module
@@ -756,7 +775,9 @@ class MultiHeadRegressor(MultiOutputNetRegressor):
     iterator_valid : class, default=skmulti.training.TensorLoader
         What makes the batches for validation and prediction, as in skorch.
     dataset : class, default=skorch.dataset.Dataset
-        What holds the rows, as in skorch.
+        What holds the rows, as in skorch. A dataset of one's own gets X as it is given, after validation, in `fit`,
+        `predict` and `score`, and what it yields is what the network takes: inputs are neither imputed, encoded nor
+        standardised then, there is no linear path, and parameters that ask for it are refused.
     compile : bool, default=False
         Whether to use ``torch.compile``, as in skorch.
     use_caching : bool or "auto", default="auto"

@@ -215,7 +215,10 @@ class ContractNet(MultiOutputMixin, NeuralNetRegressor, _OwnMetadata):
     def _is_live_param(self, name: str) -> bool:
         """Return whether a parameter acts on a fitted net at once."""
         component = name.split("__", 1)[0]
-        return component == "callbacks" or self._is_virtual_param(name) or ("__" in name and component in self._modules)
+        if component == "callbacks":
+            # skorch can't look for one where there are none.
+            return bool(getattr(self, "callbacks_", None))
+        return self._is_virtual_param(name) or ("__" in name and component in self._modules)
 
     def load_params(self, *args: Any, **kwargs: Any) -> None:
         """Load parameters, optimizer and history as in skorch: all of them, or after an error none."""

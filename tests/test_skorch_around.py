@@ -248,6 +248,16 @@ def test_callbacks_can_be_disabled():
     assert net.n_iter_ == 3
 
 
+@pytest.mark.parametrize("n_members", [1, 2])
+def test_parameters_of_a_fitted_net_without_callbacks_can_be_set(n_members):
+    net = make_net(callbacks="disable", n_members=n_members, max_epochs=2).fit(X, Y)
+    before = net.predict(X)
+    net.set_params(**net.get_params(deep=False))
+    assert np.array_equal(net.predict(X), before)
+    net.set_params(callbacks=None).partial_fit(X, Y)
+    assert "epoch_timer" in dict(net.fit(X, Y).callbacks_)
+
+
 def test_a_callback_sees_predictions_in_the_middle_of_training():
     record = Record(lambda net: net.predict(X[:2]))
     net = make_net(callbacks=[("record", record)]).fit(X, Y)

@@ -117,6 +117,53 @@ class Fitted:
         if error is None:
             self.same_as("predict of one row", pred, tolerance=1e-5, rows=[i])
 
+    def many_rows(self) -> None:
+        """Rows that come many times have the same prediction each time."""
+        n_times = 1 + 2500 // len(self.case.X)
+        rows = np.tile(np.arange(len(self.case.X)), n_times)
+        pred, error = self.call("predict of many rows", lambda: self.net.predict(self.case.give_inputs(rows)))
+        if error is None:
+            self.same_as("predict of many rows", pred[-len(self.case.X) :], tolerance=1e-5)
+
+    def same_parameters(self) -> None:
+        """Parameters that are set to what they are change nothing."""
+        if any(name.startswith("module__") for name in self.net.get_params(deep=False)):
+            # As in every skorch net, these build the module anew.
+            return
+        again = pickle.loads(pickle.dumps(self.net))
+        _, error = self.watch.call("set_params", lambda: again.set_params(**again.get_params(deep=False)))
+        if error is None:
+            self.same_as("set_params of the same", again.predict(self.X))
+        _, error = self.watch.call("get_params", lambda: clone(self.net).set_params(**self.net.get_params()))
+
+    def weighted_score(self) -> None:
+        """A score with equal weights is one without."""
+        ones = np.full(len(self.case.X), 2.0)
+        found, error = self.call("score with weights", lambda: self.net.score(self.X, self.y, ones))
+        alone, other = self.call("score without", lambda: self.net.score(self.X, self.y))
+        if error is None and other is None and not np.isclose(found, alone, rtol=1e-9, equal_nan=True):
+            self.watch.find(f"score: {found:g} with equal weights, {alone:g} without")
+
+    def moved(self) -> None:
+        """Targets that are moved have predictions that are moved as far."""
+        case = self.case
+        units = [(block.location, block.scale) for block in case.blocks]
+        if not all(
+            block.is_standardized and unit == (0.0, 1.0) for block, unit in zip(case.blocks, units, strict=True)
+        ):
+            return
+        if not (self.is_seeded and self.net.scale_targets and case.bounded and case.y_form in ("float64", "list")):
+            return
+        again = clone(self.net)
+        y = 64 + (case.y[:, 0] if case.y_ndim == 1 else case.y)
+        fit_params = {name: value for name, value in case.fit_params.items() if not name.endswith("_val")}
+        if fit_params == case.fit_params:
+            _, error = self.call(
+                "fit of targets plus 64", lambda: again.fit(self.X, y, **fit_params), expected="either"
+            )
+            if error is None:
+                self.same_as("targets plus 64", again.predict(self.X) - 64, tolerance=1e-3)
+
     def pickled(self) -> None:
         """A pickled net predicts the same."""
         again, error = self.call("pickle", lambda: pickle.loads(pickle.dumps(self.net)))
@@ -508,6 +555,10 @@ QUESTIONS = [
     Fitted.weight_of_nothing,
     Fitted.other_weights,
     Fitted.members,
+    Fitted.many_rows,
+    Fitted.same_parameters,
+    Fitted.weighted_score,
+    Fitted.moved,
     Fitted.renamed,
     Fitted.diverged,
 ]

@@ -52,6 +52,9 @@ class Block:
         if bounded:
             lowest, highest = np.nanmin(y), np.nanmax(y)
             far = 20 * (highest - lowest) + 1e-3 * max(abs(lowest), abs(highest))
+            if self.kind in ("count", "positive", "amount"):
+                # Untrained, these are the mean times e to the power of anything small.
+                far += 10 * highest
             if (y_pred < lowest - far).any() or (y_pred > highest + far).any():
                 yield f"predictions from {y_pred.min():g} to {y_pred.max():g}, targets from {lowest:g} to {highest:g}"
         yield from KINDS[self.kind].complaints(self, y, y_pred)

@@ -413,6 +413,10 @@ def _effort(case: Case, params: dict[str, Any], preset: Any) -> None:
             params["linear_path"] = bool(_pick(rng, True, False))
             if params["linear_path"]:
                 case.either("a linear path")
+        if rng.random() < 0.15:
+            params["clip_predictions"] = _pick(rng, False, True, 0.0, 0.5)
+            if params["clip_predictions"] is not False:
+                case.either("clipped predictions")
     elif rng.random() < 0.12:
         params["n_members"] = 2
         if rng.random() < 0.3:
@@ -647,6 +651,7 @@ def _spoil(case: Case) -> None:
         ("random_state", _pick(rng, -1, "x", 1.5, 2**40)),
         ("early_stopping", _pick(rng, "x", None, 3)),
         ("effort", _pick(rng, "slow", 3, True)),
+        ("clip_predictions", _pick(rng, -0.1, "no", None, np.nan)),
         ("missing_targets", _pick(rng, "drop", None, True)),
         ("missing_inputs", _pick(rng, "mean", None, True)),
         ("scale_inputs", _pick(rng, "yes", None)),

@@ -24,12 +24,12 @@ from skorch.callbacks import LRScheduler
 from torch import nn
 
 from skmulti import MultiOutputCNNRegressor, MultiOutputMLPRegressor
-from skmulti.conformal import SplitConformalRegressor
 from skmulti.datasets import load_breast_cancer_measurements, load_digit_canvases
 from skmulti.losses import MixedLoss, SquaredError, Term, make_loss
 from skmulti.losses import Rotation as RotationLoss
 from skmulti.metrics import circular_error
 from skmulti.modules import MLP
+from skmulti.prediction.conformal import SplitConformalRegressor
 
 CLAIMS = {}
 

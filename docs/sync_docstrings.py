@@ -15,7 +15,7 @@ from make_losses import sections
 
 import skmulti
 from skmulti import estimators
-from skmulti.regressor import MultiOutputNetRegressor
+from skmulti.estimators.net import MultiOutputNetRegressor
 
 SOURCE = Path(estimators.__file__)
 NAMED = [

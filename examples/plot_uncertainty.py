@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from skmulti import MultiOutputMLPRegressor
-from skmulti.conformal import SplitConformalRegressor
+from skmulti.prediction.conformal import SplitConformalRegressor
 
 rng = np.random.default_rng(0)
 

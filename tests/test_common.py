@@ -14,7 +14,7 @@ from skmulti import (
     MultiOutputMLPRegressor,
     MultiOutputNetRegressor,
 )
-from skmulti.conformal import SplitConformalRegressor
+from skmulti.prediction import SplitConformalRegressor
 
 NETS = [
     MultiOutputNetRegressor(),

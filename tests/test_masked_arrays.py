@@ -9,10 +9,10 @@ from sklearn.metrics import r2_score
 from sklearn.model_selection import GridSearchCV, cross_val_score
 
 from skmulti import MultiOutputMLPRegressor
-from skmulti.conformal import SplitConformalRegressor
 from skmulti.losses import COLUMN_LOSSES
 from skmulti.metrics import average_relative_rmse, circular_error, circular_score, column_scorers
 from skmulti.model_selection import BatchedGridSearchCV
+from skmulti.prediction import SplitConformalRegressor
 
 # What lies under a mask: nobody is to see it.
 UNDER = -9e9

@@ -10,7 +10,7 @@ from torch import nn
 
 from skmulti import MultiOutputMLPRegressor
 from skmulti.losses import COLUMN_LOSSES, ColumnLoss, Quantile, Term, TorchLoss, make_loss
-from skmulti.scaling import TargetScaler
+from skmulti.targets.scaler import TargetScaler
 
 ROBUST = ["absolute_error", "huber", "smooth_l1", "log_cosh", "quantile", "laplace_nll", "student_t_nll"]
 OUTLIERS = [1e2, -1e7, 1e12]

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from torch import nn
 
-from skmulti.columns import Columns
 from skmulti.losses import AbsoluteError, Circular, Huber, SquaredError, TorchLoss
+from skmulti.targets.columns import Columns
 
 from .test_terms import losses, refusal, resolve, weights
 

@@ -15,7 +15,7 @@ from sklearn.preprocessing import StandardScaler
 
 import skmulti
 from skmulti import MultiOutputMLPRegressor
-from skmulti._warnings import warn
+from skmulti._checks import warn
 from skmulti.metrics import circular_error
 from skmulti.model_selection import BatchedGridSearchCV
 

@@ -13,7 +13,7 @@ import torch
 from scipy import stats
 from torch import Tensor
 
-from skmulti._warnings import warn
+from skmulti._checks import warn
 from skmulti.losses._checks import check_finite_or_none, check_positive
 from skmulti.losses.base import ColumnLoss, mean_over_members
 from skmulti.metrics import circular_score

@@ -8,8 +8,7 @@ import numpy as np
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.utils.validation import _check_sample_weight, check_array, check_consistent_length
 
-from skmulti._masked import without_mask
-from skmulti._warnings import warn
+from skmulti._checks import warn, without_mask
 
 
 def check_table(y_true: Any, y_pred: Any, sample_weight: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

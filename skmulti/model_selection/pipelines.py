@@ -7,8 +7,8 @@ from typing import Any
 
 from sklearn.pipeline import Pipeline
 
-from skmulti.regressor import MultiOutputNetRegressor
-from skmulti.training.way import overridden
+from skmulti.estimators.net import MultiOutputNetRegressor
+from skmulti.training.loop_choice import overridden
 
 _OF_FIT = ("fit", "_begin", "_begin_beside", "_set_up", "_train")
 _FIT_PARAMS = {"sample_weight", "X_val", "y_val", "sample_weight_val"}

@@ -11,8 +11,8 @@ from fractions import Fraction
 from typing import Any
 
 from skmulti.model_selection.pipelines import Call, Place, record_fit
+from skmulti.training.stack.train import Member, train_together
 from skmulti.training.threads import usable_threads
-from skmulti.training.together import Member, train_together
 
 NOT_TRAINED = "its fit failed before training"
 

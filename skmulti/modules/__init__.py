@@ -1,8 +1,7 @@
 """Plain torch modules; they know sizes, not data sets, losses or devices."""
 
 from skmulti.modules.cnn import CNN
-from skmulti.modules.members import Members
 from skmulti.modules.mlp import MLP
 from skmulti.modules.multihead import MultiHead
 
-__all__ = ["CNN", "MLP", "Members", "MultiHead"]
+__all__ = ["CNN", "MLP", "MultiHead"]

@@ -10,7 +10,7 @@ import torch
 from skorch.dataset import Dataset
 from torch import Tensor
 
-from skmulti.scaling import TargetScaler
+from skmulti.targets.scaler import TargetScaler
 from skmulti.training.loader import TensorLoader, as_tensor, whole_of
 from skmulti.training.rows import is_weighted
 
@@ -40,7 +40,7 @@ class DeviceRows:
     >>> import numpy as np
     >>> import torch
     >>> from skorch.dataset import Dataset
-    >>> from skmulti.scaling import TargetScaler
+    >>> from skmulti.targets.scaler import TargetScaler
     >>> from skmulti.training.device_rows import DeviceRows
     >>> dataset = Dataset(np.arange(6.0).reshape(3, 2), np.zeros((3, 1)))
     >>> scaler = TargetScaler(center=np.array([1.0]), scale=np.array([2.0]))

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import nn
 
-from skmulti.training.flat import FlatOptimizer
+from skmulti.training.optimizers.flat import FlatOptimizer
 
 
 class TrainingDivergedError(ValueError):

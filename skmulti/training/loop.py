@@ -8,14 +8,14 @@ import torch
 from torch import Tensor
 
 from skmulti.losses import MixedLoss
-from skmulti.scaling import TargetScaler
+from skmulti.targets.scaler import TargetScaler
 from skmulti.training.device_rows import DeviceRows
 from skmulti.training.epoch_losses import BatchLosses, RowLosses
-from skmulti.training.flat import FlatOptimizer
 from skmulti.training.loader import TensorLoader
+from skmulti.training.optimizers.flat import FlatOptimizer
+from skmulti.training.passes.network import written_pass
 from skmulti.training.precision import InMixedPrecision
 from skmulti.training.steps import AutogradStep, WrittenStep, batches, check_raw
-from skmulti.training.written import written_pass
 
 
 class TensorLoop:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from skmulti._validation import has_nan
+from skmulti._checks import has_nan
 
 
 @dataclass(frozen=True)

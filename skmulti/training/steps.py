@@ -10,8 +10,8 @@ from torch import Tensor
 
 from skmulti.losses import MixedLoss
 from skmulti.training.epoch_losses import BatchLosses, RowLosses
-from skmulti.training.flat import FlatOptimizer
-from skmulti.training.written_layers import Pass
+from skmulti.training.optimizers.flat import FlatOptimizer
+from skmulti.training.passes.layers import Pass
 
 Batch = tuple[Tensor, Tensor, Tensor | None]
 

@@ -23,8 +23,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skmulti import MultiOutputMLPRegressor
-from skmulti.conformal import SplitConformalRegressor
 from skmulti.model_selection import BatchedGridSearchCV, cross_val_predict, cross_validate
+from skmulti.prediction import SplitConformalRegressor
 from tests.fuzz.cases import Case, draw_case
 from tests.fuzz.questions import QUESTIONS, Fitted
 from tests.fuzz.watch import CaseTimeout, Watch, random_state_of

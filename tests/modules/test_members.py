@@ -12,8 +12,9 @@ from sklearn.base import clone
 from torch.testing import assert_close
 
 from skmulti import MultiOutputMLPRegressor
-from skmulti.encoding import PiecewiseLinear
-from skmulti.modules import MLP, Members
+from skmulti.ensembles import Members
+from skmulti.inputs.piecewise_linear import PiecewiseLinear
+from skmulti.modules import MLP
 
 RNG = np.random.default_rng(0)
 X = np.column_stack([RNG.normal(size=(120, 3)), RNG.integers(0, 4, size=120)])

@@ -5,7 +5,7 @@ import torch
 from sklearn.base import clone
 
 from skmulti import MultiOutputMLPRegressor
-from skmulti.training.together import Member, train_together
+from skmulti.training.stack.train import Member, train_together
 
 NOTHING = (None, None, None)
 

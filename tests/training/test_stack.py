@@ -7,9 +7,9 @@ from skorch.callbacks import EarlyStopping, EpochScoring, Freezer, GradientNormC
 
 from skmulti import MultiHeadRegressor, MultiOutputCNNRegressor, MultiOutputNetRegressor
 from skmulti.losses import Huber
-from skmulti.training.stack.entrant import Entrant
+from skmulti.training.stack.member_run import Entrant
 from skmulti.training.stack.plan import bytes_of
-from skmulti.training.together import Member, train_together
+from skmulti.training.stack.train import Member, train_together
 from tests.training.stacked import NOTHING, assert_as_alone, mlp, rows, together
 
 X, Y = rows()

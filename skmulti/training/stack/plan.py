@@ -9,13 +9,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from skmulti.training.flat import FlatOptimizer
-from skmulti.training.hooks import does_more
-from skmulti.training.net import TrainingNet
-from skmulti.training.stack.entrant import Entrant
-from skmulti.training.stack.passes import shape_of
+from skmulti.training.loop_choice import overridden, uncompiled, why_skorch
+from skmulti.training.optimizers.flat import FlatOptimizer
+from skmulti.training.passes.hooks import does_more
+from skmulti.training.passes.stacked import shape_of
+from skmulti.training.stack.member_run import Entrant
 from skmulti.training.threads import available_threads, choose_threads
-from skmulti.training.way import overridden, uncompiled, why_skorch
 
 _MiB = 2**20
 # A part beyond this does not stay near the processor, and gains nothing from being larger.
@@ -28,10 +27,10 @@ def why_alone(entrant: Entrant) -> str:
     """Return why a net must be trained in its own loop, or an empty string."""
     net, module = entrant.net, entrant.net.module_
     for loader, training in ((entrant.loader, True), (entrant.valid, False)):
-        reason = "" if loader is None else why_skorch(net, TrainingNet, loader, training=training)
+        reason = "" if loader is None else why_skorch(net, net.base_net, loader, training=training)
         if reason:
             return reason
-    name = overridden(net, TrainingNet, ("fit_loop", "on_train_begin", "on_train_end"))
+    name = overridden(net, net.base_net, ("fit_loop", "on_train_begin", "on_train_end"))
     if name:
         return f"{type(net).__name__} overrides {name}"
     if net.mixed_precision or net.compile or str(net.device or "cpu") != "cpu":

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from skmulti.scaling import TargetScaler
+from skmulti.targets.scaler import TargetScaler
 from skmulti.training.device_rows import DeviceRows
 from skmulti.training.loader import TensorLoader, whole_of
 

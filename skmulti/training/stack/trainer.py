@@ -10,16 +10,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from skmulti.training.stack.entrant import Entrant, MemberLosses
-from skmulti.training.stack.functional import FunctionalNetwork
+from skmulti.training.loop_choice import TrainingLoop, uncompiled
+from skmulti.training.optimizers.stacked import StackedOptimizer
+from skmulti.training.optimizers.stacked_parameters import StackedParameters
+from skmulti.training.passes.functional import FunctionalNetwork
+from skmulti.training.passes.stacked import StackedPasses, shape_of
+from skmulti.training.stack.epoch_sums import Tally
 from skmulti.training.stack.losses import StackedLosses
-from skmulti.training.stack.optimizer import StackedOptimizer
-from skmulti.training.stack.parameters import StackedParameters
-from skmulti.training.stack.passes import StackedPasses, shape_of
+from skmulti.training.stack.member_run import Entrant, MemberLosses
 from skmulti.training.stack.rows import Sources, StackedRows
-from skmulti.training.stack.tally import Tally
 from skmulti.training.threads import AdaptiveThreads
-from skmulti.training.way import TrainingLoop, uncompiled
 
 # Rows of each member that are validated at once: they stay near the processor.
 _ROWS_TO_VALIDATE = 256

@@ -1,0 +1,254 @@
+"""Checks that all rooms share: numbers, finite values, names of columns."""
+
+from __future__ import annotations
+
+import math
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from scipy import sparse
+from sklearn.utils.validation import check_consistent_length
+from torch.utils.data import DataLoader
+from torch.utils.data import Dataset as TorchDataset
+
+# How the names of types of dates begin.
+_OF_TIME = ("date", "time", "duration", "period")
+_LARGEST = np.finfo(np.float32).max
+
+
+def has_nan(values: np.ndarray) -> bool:
+    """Return whether a value is NaN, with no array of answers where none is."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return math.isnan(values.sum()) and bool(np.isnan(values).any())
+
+
+def check_same_length(parameters: tuple[str, str], *values: Any) -> None:
+    """Raise a ValueError if inputs and targets have other numbers of rows."""
+    try:
+        check_consistent_length(*values)
+    except ValueError as error:
+        raise ValueError(f"{' and '.join(parameters)} must have the same number of rows. {error}.") from None
+
+
+@contextmanager
+def named(parameter: str) -> Iterator[None]:
+    """Let errors of scikit-learn, which speaks of X, speak of the parameter."""
+    try:
+        yield
+    except ValueError as error:
+        if parameter == "X":
+            raise
+        text = str(error)
+        raise ValueError(f"{parameter} {text[2:]}" if text.startswith("X ") else f"{parameter}: {text}") from error
+
+
+def refuse_containers(values: Any, parameter: str) -> None:
+    """Raise a TypeError for tables and data sets of other libraries, with what makes an array of them."""
+    if type(values) is np.ndarray:
+        return
+    if sparse.issparse(values):
+        raise TypeError(
+            f"{parameter} must be dense: {parameter}.toarray(), or what OneHotEncoder(sparse_output=False) gives. "
+            f"Sparse data was passed for {parameter}, but dense data is required."
+        )
+    library = type(values).__module__.split(".")[0]
+    cures = {
+        ("polars", "LazyFrame"): "{0}.collect()",
+        ("pyarrow", "Table"): "{0}.to_pandas()",
+        ("pyarrow", "RecordBatch"): "{0}.to_pandas()",
+        ("datasets", "Dataset"): "{0}.to_pandas()",
+        ("datasets", "DatasetDict"): "the to_pandas() of one of its parts",
+        ("datasets", "IterableDataset"): "an array of its rows",
+        ("numpy", "matrix"): "np.asarray({0})",
+    }
+    cure = cures.get((library, type(values).__name__))
+    if isinstance(values, (TorchDataset, DataLoader)):
+        cure = "arrays or tensors of its inputs and its targets, fit(X, y)"
+    if cure is not None:
+        raise TypeError(
+            f"{parameter} must be an array, a data frame, a tensor or a list of rows. "
+            f"Got {type(values).__name__} of {library} instead; use {cure.format(parameter)}."
+        )
+
+
+def to_numbers(values: Any, parameter: str) -> Any:
+    """Return the values with nothing in them but numbers, or say what is none."""
+    refuse_containers(values, parameter)
+    values = without_mask(values)
+    if isinstance(values, torch.Tensor):
+        values = values.detach().cpu()
+        # NumPy has no bfloat16, of which single precision keeps every digit.
+        values = (values.float() if values.dtype is torch.bfloat16 else values).numpy()
+    if isinstance(values, (list, tuple)):
+        values = _stacked(values, parameter)
+    if not hasattr(values, "dtype") and not hasattr(values, "__array__") and not hasattr(values, "columns"):
+        raise TypeError(
+            f"{parameter} must be an array, a data frame, a tensor or a list of rows. Got {_kind(values)} instead."
+        )
+    if hasattr(values, "columns"):
+        refuse_repeated_names(values, parameter)
+        for name, label, dtype in zip(_column_names(values) or (), values.columns, values.dtypes, strict=True):
+            _refuse_non_numeric(values[label], dtype, f"{parameter}, column {name!r},")
+    elif isinstance(getattr(values, "dtype", None), np.dtype) and values.dtype.kind in "OSU":
+        _refuse_non_numeric(values, values.dtype, parameter)
+        return np.asarray(values, dtype=np.float64) if isinstance(values, np.ndarray) else values
+    elif hasattr(values, "dtype"):
+        _refuse_non_numeric(values, values.dtype, parameter)
+    return values
+
+
+def _stacked(values: Any, parameter: str) -> np.ndarray:
+    """Return a list of rows as an array."""
+    try:
+        return np.asarray(values)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"{parameter} must be an array, or a list of rows of numbers that are all of one length. "
+            f"Got a {type(values).__name__} of which NumPy can make no array: {error}"
+        ) from error
+
+
+def _kind(values: Any) -> str:
+    """Return what something is, with its value where that is short."""
+    return repr(values) if isinstance(values, (str, int, float)) and len(repr(values)) < 40 else type(values).__name__
+
+
+def _column_names(values: Any) -> tuple[str, ...] | None:
+    if hasattr(values, "columns"):
+        return tuple(map(str, values.columns))
+    name = getattr(values, "name", None)
+    return None if name is None or not hasattr(values, "dtype") else (str(name),)
+
+
+def refuse_repeated_names(values: Any, parameter: str) -> None:
+    """Raise a ValueError if a data frame has two columns of one name."""
+    names = _column_names(values) or ()
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"{parameter} must name each column once. Got {', '.join(map(repr, twice))} twice.")
+
+
+def _refuse_non_numeric(values: Any, dtype: Any, what: str) -> None:
+    """Refuse values that can't be read as real numbers; `what` names them."""
+    text = str(dtype).lower()
+    if text.startswith("complex"):
+        raise ValueError(f"Complex data not supported. {what} must hold real numbers. Got dtype {dtype} instead.")
+    if text.startswith("sparse"):
+        raise ValueError(f"{what} must be dense. Got dtype {dtype} instead; use the data frame's .sparse.to_dense().")
+    advice = "Encode it first, for example with a ColumnTransformer."
+    if what.startswith("X") and not text.startswith(("interval", *_OF_TIME)):
+        advice += " Or use categorical_inputs='one_hot', for columns of categories or words in a data frame."
+    if text.startswith(("cat", "enum", "interval", *_OF_TIME)):
+        raise ValueError(f"{what} must hold numbers. Got dtype {dtype} instead. {advice}")
+    if text.startswith(("obj", "str", "utf8", "<u", "|s")):
+        try:
+            np.asarray(values, dtype=np.float64)
+        except (ValueError, TypeError) as error:
+            raise type(error)(f"{what} must hold numbers. Got dtype {dtype}: {error}. {advice}") from error
+
+
+def check_finite(values: np.ndarray, names: Any, parameter: str, advice: str = "", *, missing: bool = False) -> None:
+    # One pass over the data where all is well: a sum is finite only if all of its parts are.
+    with np.errstate(over="ignore", invalid="ignore"):
+        finite = math.isfinite(values.sum())
+        if finite and (values.dtype == np.float32 or np.max(np.abs(values), initial=0.0) <= _LARGEST):
+            return
+    too_large = "infinity or a value too large for float32"
+    for what, bad in (("NaN", np.isnan(values) & (not missing)), (too_large, np.abs(values) > _LARGEST)):
+        if bad.any():
+            hint = f" {advice}" if advice and what == "NaN" else ""
+            where = _where(bad, names)
+            raise ValueError(f"Input {parameter} contains {what}: {where}. It must be finite throughout.{hint}")
+
+
+def _where(bad: np.ndarray, names: Any) -> str:
+    if bad.ndim > 2:
+        n_values, n_rows = int(bad.sum()), int(bad.reshape(len(bad), -1).any(1).sum())
+        return f"{n_values} value{'s' * (n_values > 1)} in {n_rows} row{'s' * (n_rows > 1)}"
+    counts = bad.reshape(len(bad), -1).sum(0)
+    columns = np.flatnonzero(counts)
+    labels = [f"column {i}" if names is None else repr(names[i]) for i in columns[:10]]
+    shown = [f"{label} has {counts[i]}" for label, i in zip(labels, columns, strict=False)]
+    more = f", and {len(columns) - 10} more columns" if len(columns) > 10 else ""
+    return ", ".join(shown) + more
+
+
+def without_mask(values: Any) -> Any:
+    """Return a masked array as an ordinary one, NaN where it was masked; anything else as it is.
+
+    scikit-learn's validation and `numpy.asarray` drop the mask, and what lies under it would be taken for data.
+
+    Parameters
+    ----------
+    values : object
+        A masked array, a list that has some, or anything else.
+
+    Returns
+    -------
+    values : object
+        Of a masked array an ndarray: integers become double precision where some are masked.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmulti._checks import without_mask
+    >>> without_mask(np.ma.array([1, -999], mask=[False, True]))
+    array([ 1., nan])
+    """
+    if isinstance(values, (list, tuple)) and any(isinstance(part, np.ma.MaskedArray) for part in values):
+        values = np.ma.asarray(values)
+    if not isinstance(values, np.ma.MaskedArray):
+        return values
+    if not np.ma.is_masked(values) or values.dtype.kind not in "biufcOUS":
+        return np.asarray(values)
+    kind = values.dtype.kind
+    numbers = float if kind in "biu" else object if kind in "US" else values.dtype
+    return np.ma.filled(values.astype(numbers), np.nan)
+
+
+# Between the user's line and ours: searches and pipelines, skorch's loop, workers, decorators.
+_LIBRARIES = {"concurrent", "contextlib", "functools", "joblib", "skmulti", "sklearn", "skorch", "threading", "torch"}
+
+
+def warn(message: str, category: type[Warning] = UserWarning) -> None:
+    """Warn with the file and line of the user's call, however deep in libraries the cause is found.
+
+    The `skip_file_prefixes` of `warnings.warn`, which does the same, needs Python 3.12.
+
+    Parameters
+    ----------
+    message : str
+        What is wrong, and the way out.
+    category : type of Warning, default=UserWarning
+        The class of the warning.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> from skmulti._checks import warn
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     warn("The units look wrong.")
+    >>> str(caught[0].message)
+    'The units look wrong.'
+    """
+    frame = sys._getframe(1)
+    while frame.f_back is not None and _package(frame.f_globals) in _LIBRARIES:
+        frame = frame.f_back
+    warnings.warn_explicit(
+        message,
+        category,
+        frame.f_code.co_filename,
+        frame.f_lineno,
+        module=frame.f_globals.get("__name__"),
+        registry=frame.f_globals.setdefault("__warningregistry__", {}),
+    )
+
+
+def _package(names: dict[str, object]) -> str:
+    return str(names.get("__name__", "")).partition(".")[0]

@@ -1,0 +1,7 @@
+"""Several networks as one prediction: folds of validation rows, members side by side, stacking."""
+
+from skmulti.ensembles.folds import Fold
+from skmulti.ensembles.members import Members
+from skmulti.ensembles.stacking import Blend
+
+__all__ = ["Blend", "Fold", "Members"]

@@ -1,0 +1,45 @@
+"""Validation rows that the members of an ensemble share out among themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.model_selection import KFold
+
+
+@dataclass(frozen=True)
+class Fold:
+    """A splitter with one split: one of the folds of all rows in a random order.
+
+    Attributes
+    ----------
+    n_folds : int
+        The number of folds; fewer where there are fewer rows.
+    index : int
+        Which fold is validated on.
+    seed : int
+        Decides the order of the rows.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmulti.ensembles.folds import Fold
+    >>> [next(Fold(2, index, seed=0).split(np.zeros(4)))[1].tolist() for index in (0, 1)]
+    [[2, 3], [0, 1]]
+    """
+
+    n_folds: int
+    index: int
+    seed: int
+
+    def split(self, X: Any, y: Any = None, groups: Any = None) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield the rows to learn from and those to validate on."""
+        n_folds = min(self.n_folds, len(X))
+        yield list(KFold(n_folds, shuffle=True, random_state=self.seed).split(X))[self.index % n_folds]
+
+    def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
+        """Return 1."""
+        return 1

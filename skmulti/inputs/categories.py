@@ -1,0 +1,137 @@
+"""Data frames with columns that hold no numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.preprocessing import OneHotEncoder
+from sklearn.utils.validation import check_array
+
+from skmulti._checks import check_finite, to_numbers
+from skmulti.inputs.validation import IMPUTE
+
+# Categories beyond the most frequent ones are one.
+_MOST_CATEGORIES = 50
+
+
+@dataclass(frozen=True)
+class TableEncoder:
+    """The map from a data frame with categories to numbers: one column for each category.
+
+    A missing category is one of its own; categories that were not seen in `fit` have zeros in all columns.
+
+    Attributes
+    ----------
+    categorical : list of int
+        The positions of the columns of categories.
+    coder : OneHotEncoder
+        What codes them.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from skmulti.inputs.categories import TableEncoder
+    >>> frame = pd.DataFrame({"colour": ["red", "blue"], "size": [1.5, 2.0]})
+    >>> TableEncoder.fit(frame).transform(frame)
+    array([[1.5, 0. , 1. ],
+           [2. , 1. , 0. ]])
+    """
+
+    categorical: list[int]
+    coder: OneHotEncoder
+
+    @classmethod
+    def is_for(cls, X: Any) -> bool:
+        """Return whether X is a data frame with a column of categories or words."""
+        return hasattr(X, "columns") and bool(_categorical(X))
+
+    @classmethod
+    def fit(cls, X: Any) -> TableEncoder:
+        """Learn the categories of a data frame."""
+        categorical = _categorical(X)
+        coder = OneHotEncoder(handle_unknown="ignore", max_categories=_MOST_CATEGORIES, sparse_output=False)
+        return cls(categorical, coder.fit(_words(X, categorical)))
+
+    def transform(self, X: Any, *, missing: bool = True, parameter: str = "X") -> np.ndarray:
+        """Return the numbers of a data frame, and one column for each category behind them.
+
+        Parameters
+        ----------
+        X : data frame, or array of objects with its columns
+            The inputs.
+        missing : bool, default=True
+            Whether numbers may be missing.
+        parameter : str, default="X"
+            The name of X in messages.
+
+        Returns
+        -------
+        X : ndarray of shape (n_rows, n_columns), float64
+            NaN where a number is missing.
+
+        Raises
+        ------
+        ValueError
+            If a column holds no numbers that held numbers in `fit`, or an infinite one, or NaN where none may be.
+        """
+        words = _words(X, self.categorical)
+        numeric = [i for i in range(X.shape[1]) if i not in self.categorical]
+        numbers = np.empty((len(words), 0))
+        if numeric:
+            chosen = to_numbers(X.iloc[:, numeric] if hasattr(X, "iloc") else X[:, numeric], parameter)
+            numbers = check_array(chosen, dtype=np.float64, ensure_all_finite=False, input_name=parameter)
+            check_finite(numbers, getattr(chosen, "columns", None), parameter, IMPUTE, missing=missing)
+        return np.concatenate([numbers, self.coder.transform(words)], axis=1)
+
+
+def as_table(X: Any, parameter: str) -> Any:
+    """Return a data frame or an array of rows as it is, lists of rows as an array of objects, or refuse X."""
+    if isinstance(X, (list, tuple)) and len({len(row) if hasattr(row, "__len__") else -1 for row in X}) == 1:
+        rows, X = X, np.empty((len(X), len(X[0]) if hasattr(X[0], "__len__") else 1), dtype=object)
+        X[:] = rows if hasattr(rows[0], "__len__") else [[row] for row in rows]
+    if hasattr(X, "columns") or (isinstance(X, np.ndarray) and X.ndim == 2):
+        return X
+    raise ValueError(
+        f"{parameter} must be a data frame with the columns of fit, or an array of shape (n_samples, n_features) with "
+        f"their values. Got {type(X).__name__} instead."
+    )
+
+
+def _categorical(X: Any) -> list[int]:
+    """Return the positions of columns of categories or words; objects may be numbers."""
+    found = []
+    for i, dtype in enumerate(X.dtypes):
+        kind = str(dtype).lower()
+        if kind.startswith(("cat", "enum", "str", "utf8")) or (kind == "object" and not _are_numbers(_column(X, i))):
+            found.append(i)
+    return found
+
+
+def _column(X: Any, i: int) -> Any:
+    return X.iloc[:, i] if hasattr(X, "iloc") else X[:, i]
+
+
+def _are_numbers(values: Any) -> bool:
+    try:
+        np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def _words(X: Any, columns: list[int]) -> np.ndarray:
+    """Return columns of categories as words, and "" where one is missing."""
+    words = np.empty((len(X), len(columns)), dtype=object)
+    for place, i in enumerate(columns):
+        words[:, place] = [_word(value) for value in _column(X, i)]
+    return words
+
+
+def _word(value: Any) -> str:
+    # NaN is not itself, and pandas' NA says nothing when asked.
+    if value is None or type(value).__name__ == "NAType" or (isinstance(value, float) and value != value):
+        return ""
+    # As numbers, 1 and 1.0 are the same; which of them comes depends on whether another row misses its value.
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)

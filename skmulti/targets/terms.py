@@ -1,0 +1,210 @@
+"""The user's losses and weights, resolved once against the columns of y into a flat table of terms."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from skmulti._checks import has_nan
+from skmulti.losses import ColumnLoss, SquaredError, Term, make_loss
+from skmulti.targets.columns import Columns
+from skmulti.targets.parameter_names import Line, lines_inside, parse_name, shared_line_message
+from skmulti.targets.weights import resolve_weights
+
+
+def resolve_terms(
+    loss: Any,
+    loss_weights: Any,
+    columns: Columns,
+    y: np.ndarray,
+    *,
+    sample_weight: np.ndarray | None = None,
+    overrides: Mapping[str, Any] = {},
+    heads: Sequence[tuple[int, ...]] | None = None,
+    before: Sequence[Term] = (),
+) -> tuple[Term, ...]:
+    """Return the table of terms, in the order of their first columns.
+
+    Parameters
+    ----------
+    loss : str, loss, sequence or mapping
+        One loss for all columns, one per column by position, or a mapping from columns to losses; columns that
+        it does not name take the squared error.
+    loss_weights : sequence, mapping or None
+        One weight per column by position, or a mapping from columns or groups to weights; what it does not name
+        weighs 1.
+    columns : Columns
+        The columns of y.
+    y : ndarray of shape (n_samples, n_columns)
+        The training targets, from which some losses learn; NaN where one is missing.
+    sample_weight : ndarray of shape (n_samples, 1) or (n_samples, n_columns), default=None
+        The weights of the rows, or of each row's columns.
+    overrides : mapping
+        The estimator's parameters ``loss__<column>``, ``loss__<column>__<parameter>`` and
+        ``loss_weights__<column>``.
+    heads : sequence of tuple of int, default=None
+        The columns of each head of the module, in the order of the raw outputs. None means one head.
+    before : sequence of Term
+        The table of an earlier fit. What its losses learned is the unit of their raw outputs, and stays; a term of
+        it needs no row in y.
+
+    Raises
+    ------
+    ValueError
+        If a column is unknown or named twice, if the number of losses or weights is another one, if a weight is
+        no finite number of 0 or more, if a loss is unknown or takes another number of columns.
+    TypeError
+        If a loss is something that can't be one.
+    """
+    lines = _override_losses(_resolve_losses(loss, columns), columns, overrides)
+    lines.sort(key=lambda line: line[0][0])
+    weights = resolve_weights(loss_weights, lines, columns, overrides)
+    raw = _lay_out(lines, columns, heads)
+    learned = {term.columns: term.loss for term in before}
+    return tuple(
+        Term(
+            name=columns.label(members),
+            loss=_fitted(column_loss, members, columns, y, sample_weight, learned.get(members)),
+            columns=members,
+            raw=raw[members],
+            weight=weight,
+        )
+        for (members, column_loss), weight in zip(lines, weights, strict=True)
+    )
+
+
+def _fitted(
+    loss: ColumnLoss,
+    members: tuple[int, ...],
+    columns: Columns,
+    y: np.ndarray,
+    sample_weight: np.ndarray | None,
+    before: ColumnLoss | None,
+) -> ColumnLoss:
+    """Let a loss learn from the rows that have all of its targets what it did not learn before."""
+    if type(loss).fitted_to is ColumnLoss.fitted_to and sample_weight is None and not has_nan(y):
+        return loss
+    names = tuple(columns.names[i] for i in members)
+    targets, weights = y[:, members].astype(np.float64), None
+    present = ~np.isnan(targets).any(axis=1)
+    if sample_weight is not None:
+        weights = sample_weight[:, list(members) if sample_weight.shape[1] > 1 else [0]].mean(axis=1)
+        present &= weights > 0
+        weights = weights[present]
+    if type(before) is type(loss) and dataclasses.is_dataclass(loss):
+        open_fields = [f.name for f in dataclasses.fields(loss) if getattr(loss, f.name) is None]
+        loss = dataclasses.replace(loss, **{name: getattr(before, name) for name in open_fields})
+        if not present.any():
+            return loss
+    if not present.any():
+        raise ValueError(
+            f"y must have rows with all columns of the loss {loss!r}: {', '.join(map(repr, names))}. Got none, "
+            "counting those with a positive weight."
+        )
+    return loss.fitted_to(targets[present], names, weights)
+
+
+def _resolve_losses(loss: Any, columns: Columns) -> list[Line]:
+    everything = tuple(range(len(columns)))
+    if isinstance(loss, Mapping):
+        found = [(columns.find(key, parameter="loss"), value) for key, value in loss.items()]
+        named = [column for members, _ in found for column in members]
+        columns.refuse_twice(named, parameter="loss")
+        lines = [line for members, value in found for line in _lines(value, members, columns)]
+        rest = [column for column in everything if column not in named]
+        return lines + [((column,), SquaredError()) for column in rest]
+    if isinstance(loss, (list, tuple, np.ndarray)):
+        if len(loss) != len(columns):
+            raise ValueError(
+                f"The 'loss' parameter must hold one loss per column of y when it is a sequence: {len(columns)}. "
+                f"Got {len(loss)} instead."
+            )
+        return [line for i, value in enumerate(loss) for line in _lines(value, (i,), columns)]
+    return _lines(loss, everything, columns)
+
+
+def _lines(value: Any, members: tuple[int, ...], columns: Columns, *, parameter: str = "loss") -> list[Line]:
+    """Return the lines of one loss: one per column, or one for all of them, as the loss wants it."""
+    loss = make_loss(str(value) if isinstance(value, np.str_) else value, parameter=parameter)
+    if loss.n_columns == 1:
+        return [((member,), loss) for member in members]
+    if loss.n_columns is not None and loss.n_columns != len(members):
+        raise ValueError(
+            f"The loss {loss!r} takes {loss.n_columns} columns. Got {len(members)}: "
+            f"{', '.join(repr(columns.names[i]) for i in members)}."
+        )
+    return [(members, loss)]
+
+
+def _override_losses(lines: list[Line], columns: Columns, overrides: Mapping[str, Any]) -> list[Line]:
+    whole: list[tuple[tuple[int, ...], Any, str]] = []
+    parts: list[tuple[tuple[int, ...], str, Any, str]] = []
+    for name, value in overrides.items():
+        if name.startswith("loss__"):
+            members, field = parse_name(name, "loss__", columns)
+            if field:
+                parts.append((members, field, value, name))
+            else:
+                whole.append((members, value, name))
+    columns.refuse_twice([c for members, _, _ in whole for c in members], parameter="loss__<column>")
+    for part in dict.fromkeys(field for _, field, _, _ in parts):
+        same = [c for members, field, _, _ in parts if field == part for c in members]
+        columns.refuse_twice(same, parameter=f"loss__<column>__{part}")
+    for members, value, name in whole:
+        lines = _without(lines, members, columns, parameter=name) + _lines(value, members, columns, parameter=name)
+    for members, field, value, name in parts:
+        inside = lines_inside(lines, members, columns, parameter=name)
+        lines = [
+            (cols, _replace(loss, field, value, name)) if i in inside else (cols, loss)
+            for i, (cols, loss) in enumerate(lines)
+        ]
+    return lines
+
+
+def _replace(loss: ColumnLoss, field: str, value: Any, parameter: str) -> ColumnLoss:
+    if not dataclasses.is_dataclass(loss):
+        raise TypeError(
+            f"The {parameter!r} parameter must belong to a loss that is a dataclass. Got {loss!r}; put "
+            f"@dataclass(frozen=True) above the class {type(loss).__name__}."
+        )
+    fields = [f.name for f in dataclasses.fields(loss)]
+    if field not in fields:
+        has = ", ".join(map(repr, fields)) or "no parameters"
+        raise ValueError(
+            f"The {parameter!r} parameter must name a parameter of the loss {loss!r}, which has {has}. "
+            f"Got {field!r} instead."
+        )
+    return dataclasses.replace(loss, **{field: value})
+
+
+def _without(lines: list[Line], members: tuple[int, ...], columns: Columns, *, parameter: str) -> list[Line]:
+    """Return the lines that keep clear of ``members``; a line that is cut in two is refused."""
+    kept = [line for line in lines if not set(line[0]) & set(members)]
+    for cols, _ in lines:
+        if set(cols) & set(members) and not set(cols) <= set(members):
+            raise ValueError(shared_line_message(members, lines, columns, parameter=parameter))
+    return kept
+
+
+def _lay_out(
+    lines: list[Line], columns: Columns, heads: Sequence[tuple[int, ...]] | None
+) -> dict[tuple[int, ...], tuple[int, ...]]:
+    """Return the positions of each line's raw outputs: head by head, within a head in the order of columns."""
+    raw: dict[tuple[int, ...], tuple[int, ...]] = {}
+    start = 0
+    for head in heads if heads is not None else [tuple(range(len(columns)))]:
+        for cols, loss in lines:
+            if set(cols) <= set(head):
+                n_raw = loss.n_raw(len(cols))
+                raw[cols] = tuple(range(start, start + n_raw))
+                start += n_raw
+            elif set(cols) & set(head):
+                raise ValueError(
+                    f"The 'heads' parameter must keep the columns of one loss in one head. Got {loss!r} over "
+                    f"{', '.join(repr(columns.names[i]) for i in cols)}, of which only some are in the head of "
+                    f"{', '.join(repr(columns.names[i]) for i in head)}."
+                )
+    return raw

@@ -1,0 +1,115 @@
+"""The user's loss weights, one for each line of the loss table."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from numbers import Real
+from typing import Any
+
+import numpy as np
+
+from skmulti.losses import Term, TorchLoss
+from skmulti.targets.columns import Columns
+from skmulti.targets.parameter_names import Line, lines_inside, parse_name
+
+# Of the largest loss weight: Adam and AdamW learn from 1e-6 on nearly as from 1, and at 1e20 still; at 1e-7 less, at
+# 1e-8 and 1e30 hardly anything.
+_LEAST, _MOST = 1e-6, 1e15
+
+
+def resolve_weights(
+    loss_weights: Any, lines: list[Line], columns: Columns, overrides: Mapping[str, Any]
+) -> list[float]:
+    """Return one weight per line: what is not named weighs 1.
+
+    Raises
+    ------
+    ValueError
+        If a column is unknown or named twice, if the number of weights is another one, or if a weight is no finite
+        number of 0 or more.
+    """
+    weights = [1.0] * len(lines)
+    if isinstance(loss_weights, Mapping):
+        found = [(columns.find(key, parameter="loss_weights"), key, w) for key, w in loss_weights.items()]
+        columns.refuse_twice([c for members, _, _ in found for c in members], parameter="loss_weights")
+        for members, key, weight in found:
+            _set_weight(weights, lines, members, _check_weight(weight, key), columns, "loss_weights")
+    elif loss_weights is not None:
+        weights = _weights_by_position(loss_weights, lines, columns)
+    overridden: list[int] = []
+    for name, weight in overrides.items():
+        if name.startswith("loss_weights__"):
+            members, field = parse_name(name, "loss_weights__", columns)
+            if field:
+                columns.find(name.removeprefix("loss_weights__"), parameter=name)
+            _set_weight(weights, lines, members, _check_weight(weight, columns.label(members), name), columns, name)
+            overridden.extend(members)
+    columns.refuse_twice(overridden, parameter="loss_weights__<column>")
+    if not any(weights):
+        raise ValueError(
+            "The 'loss_weights' parameter must hold at least one weight above 0. Got only zeros, with which there is "
+            "nothing to learn."
+        )
+    return weights
+
+
+def refuse_untrainable(terms: Sequence[Term]) -> None:
+    """Refuse loss weights of which the largest is so small or so large that networks learn nothing.
+
+    What an optimizer divides by has a floor (Adam's 1e-8), and squares of gradients an end (3e38 in single precision).
+    Weights beside a larger one may be as small as they like: their columns are not to count. A loss in the user's
+    unit may need any weight.
+
+    Raises
+    ------
+    ValueError
+        If the largest weight is out of range.
+    """
+    heaviest = max(terms, key=lambda term: term.weight)
+    is_ours = type(heaviest.loss).__module__.startswith("skmulti.") and not isinstance(heaviest.loss, TorchLoss)
+    if heaviest.loss.target_scaling is None and not is_ours:
+        return
+    if not _LEAST <= heaviest.weight <= _MOST:
+        raise ValueError(
+            f"The 'loss_weights' parameter must have its largest weight from {_LEAST:g} to {_MOST:g}, which single "
+            f"precision can train with. Got {heaviest.weight:g} for {heaviest.name!r}; divide all weights by "
+            f"{heaviest.weight:g}, since what counts is how they compare."
+        )
+
+
+def _weights_by_position(loss_weights: Any, lines: list[Line], columns: Columns) -> list[float]:
+    shape = np.shape(loss_weights)
+    if shape != (len(columns),):
+        raise ValueError(
+            f"The 'loss_weights' parameter must hold one weight per column of y, shape ({len(columns)},), or map "
+            f"columns to weights. Got {f'shape {shape}' if shape else repr(loss_weights)} instead."
+        )
+    values = [_check_weight(weight, columns.names[i]) for i, weight in enumerate(loss_weights)]
+    for cols, loss in lines:
+        if len({values[i] for i in cols}) > 1:
+            raise ValueError(
+                f"The 'loss_weights' parameter must give one weight to the columns that share the loss {loss!r}. "
+                f"Got {', '.join(f'{values[i]:g} for {columns.names[i]!r}' for i in cols)}."
+            )
+    return [values[cols[0]] for cols, _ in lines]
+
+
+def _set_weight(
+    weights: list[float],
+    lines: list[Line],
+    members: tuple[int, ...],
+    weight: float,
+    columns: Columns,
+    parameter: str,
+) -> None:
+    for i in lines_inside(lines, members, columns, parameter=parameter):
+        weights[i] = weight
+
+
+def _check_weight(weight: Any, key: Any, parameter: str = "loss_weights") -> float:
+    if not isinstance(weight, Real) or isinstance(weight, bool) or not math.isfinite(weight) or weight < 0:
+        raise ValueError(
+            f"The {parameter!r} parameter must hold finite numbers of 0 or more. Got {weight!r} for {key!r} instead."
+        )
+    return float(weight)

@@ -95,7 +95,7 @@ def entry(name, loss):
     parts = sections(loss.__doc__)
     said = notes(parts["Notes"])
     also = ", ".join(f"`{alias}`" for alias, known in ALIASES.items() if known == name)
-    says = ", ".join(words for what, words in SAYS.items() if loss.says(what))
+    says = ", ".join(words for what, words in SAYS.items() if loss.supports(what))
     rows = {
         "Class": f"`skmulti.losses.{loss.__name__}`" + (f"; other names {also}" if also else ""),
         "Formula": said["Formula"],
@@ -120,7 +120,7 @@ def overview(ours):
     lines = ["| name | columns | raw outputs | parameters | says |", "|---|---|---|---|---|"]
     for name, loss in ours.items():
         names = ", ".join(f"`{parameter}`" for parameter, _, _ in all_parameters(loss))
-        says = ", ".join(words for what, words in SAYS.items() if loss.says(what))
+        says = ", ".join(words for what, words in SAYS.items() if loss.supports(what))
         lines.append(
             f"| [`{name}`](#{name}) | {markdown(n_columns(loss))} | {markdown(n_raw(loss))} | {names} | {says} |"
         )

@@ -23,7 +23,7 @@ def default(**params):
 
 def test_predictions_are_limited_to_a_tenth_of_the_range_by_default():
     net = default().fit(X, Y)
-    assert net.recipe_["clip_predictions"] is True
+    assert net.settings_["clip_predictions"] is True
     margin = 0.1 * np.ptp(Y, axis=0)
     assert (net.predict(FAR) <= Y.max(axis=0) + margin + 1e-4).all()
     assert (net.predict(FAR) >= Y.min(axis=0) - margin - 1e-4).all()
@@ -93,7 +93,7 @@ def test_limits_without_a_linear_path_are_refused(params, value):
 @pytest.mark.parametrize("params", [{"effort": None}, {"linear_path": False}, {"n_members": 1}])
 def test_a_net_without_a_linear_path_has_no_limits_to_tell(params):
     net = default(**{"n_members": "auto", **params}).fit(X, Y)
-    assert net.recipe_["clip_predictions"] is False
+    assert net.settings_["clip_predictions"] is False
 
 
 @pytest.mark.parametrize("value", [-0.1, "yes", None])

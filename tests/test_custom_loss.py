@@ -40,7 +40,7 @@ class LogNormal(ColumnLoss):
     center: float | None = None
     target_scaling = None
 
-    def fitted_to(self, y, names, sample_weight=None):
+    def adapt_to(self, y, names, sample_weight=None):
         return LogNormal(float(np.log(y).mean())) if self.center is None else self
 
     def n_raw(self, n_columns):

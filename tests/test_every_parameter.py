@@ -37,7 +37,7 @@ ESTIMATORS = {
 SHORT = {"max_epochs": 2, "random_state": 0}
 
 
-class Line(nn.Module):
+class LossEntry(nn.Module):
     def __init__(self, input_shape, n_outputs):
         super().__init__()
         self.line = nn.Linear(input_shape[0], n_outputs)
@@ -249,7 +249,7 @@ HEADS = {
     **BLOCKS,
 }
 TABLES = {
-    "any module": {**SHARED, "module": (Line, predictions)},
+    "any module": {**SHARED, "module": (LossEntry, predictions)},
     "mlp": {
         **SHARED,
         **LAYERS,
@@ -313,9 +313,9 @@ def test_a_named_estimator_takes_no_other_module(cls):
         f"skmulti.modules.{cls.module.__name__}. Use MultiOutputNetRegressor(module=...) for another one."
     )
     with refused(message, TypeError):
-        cls(module=Line)
+        cls(module=LossEntry)
     with refused("Invalid parameter 'module'"):
-        cls().set_params(module=Line)
+        cls().set_params(module=LossEntry)
 
 
 @pytest.mark.parametrize(("name", "value"), [(name, value) for name, (value, _) in BLOCKS.items()])

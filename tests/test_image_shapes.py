@@ -74,7 +74,7 @@ def test_channels_come_first_where_nothing_speaks_against_it(shape):
 def test_fit_and_clone_leave_the_way_of_reading_as_it_was_given():
     net = default().fit(np.moveaxis(COLOURED, -1, 1), Y)
     assert net.channels_last == clone(net).channels_last == "auto"
-    assert net.recipe_["channels_last"] is False
+    assert net.settings_["channels_last"] is False
     assert clone(default(channels_last=True)).fit(COLOURED, Y).channels_last is True
 
 

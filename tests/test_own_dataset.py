@@ -92,8 +92,8 @@ def test_a_linear_path_beside_a_dataset_is_refused():
 
 def test_what_a_dataset_switches_off_is_told_and_missing_inputs_are_refused():
     net = quick(dataset=Bytes).fit(X, Y)
-    assert net.recipe_["scale_inputs"] is False
-    assert net.recipe_["linear_path"] is False
+    assert net.settings_["scale_inputs"] is False
+    assert net.settings_["linear_path"] is False
     with pytest.raises(ValueError, match="contains NaN"):
         quick(dataset=Bytes).fit(np.where(X[0, 0] == X, np.nan, X), Y)
 

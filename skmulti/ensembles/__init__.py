@@ -2,6 +2,6 @@
 
 from skmulti.ensembles.folds import Fold
 from skmulti.ensembles.members import Members
-from skmulti.ensembles.stacking import Blend
+from skmulti.ensembles.stacking import Stacking
 
-__all__ = ["Blend", "Fold", "Members"]
+__all__ = ["Fold", "Members", "Stacking"]

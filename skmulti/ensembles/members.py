@@ -15,7 +15,7 @@ class Members(nn.Module):
     ----------
     modules : iterable of torch.nn.Module
         The modules; their parameters are shared, not copied.
-    blend : torch.nn.Module, default=None
+    stacking : torch.nn.Module, default=None
         How their raw outputs are joined, kept beside them.
     embeddings : sequence of torch.nn.Module or None, default=()
         What encodes the inputs of each module, None where it takes them as they are; empty if all do. One that several
@@ -39,11 +39,14 @@ class Members(nn.Module):
     """
 
     def __init__(
-        self, modules: Iterable[nn.Module], blend: nn.Module | None = None, embeddings: Sequence[nn.Module | None] = ()
+        self,
+        modules: Iterable[nn.Module],
+        stacking: nn.Module | None = None,
+        embeddings: Sequence[nn.Module | None] = (),
     ) -> None:
         super().__init__()
         self.members = nn.ModuleList(modules)
-        self.blend = blend
+        self.stacking = stacking
         given = list(embeddings) or [None] * len(self.members)
         self.embeddings = nn.ModuleList(dict.fromkeys(own for own in given if own is not None))
         different = list(self.embeddings)

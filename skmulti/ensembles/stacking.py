@@ -35,7 +35,7 @@ _REACH_OF_SHARES, _REACH = 10.0, 3.0
 _LEAST_FORESEEN = 3
 
 
-class Blend(nn.Module):
+class Stacking(nn.Module):
     """The weighted sum of the means of groups of members and of a ridge regression, column by column [1]_, [2]_.
 
     It stays within what targets were seen, and a share of their range further, unless it is to extrapolate.
@@ -59,17 +59,17 @@ class Blend(nn.Module):
     Examples
     --------
     >>> import torch
-    >>> from skmulti.ensembles.stacking import Blend
-    >>> blend = Blend([0, 0], n_features=1, n_raw=1)
-    >>> [raw.tolist() for raw in blend([torch.tensor([[1.0]]), torch.tensor([[3.0]])], torch.tensor([[5.0]]))]
+    >>> from skmulti.ensembles.stacking import Stacking
+    >>> stacking = Stacking([0, 0], n_features=1, n_raw=1)
+    >>> [raw.tolist() for raw in stacking([torch.tensor([[1.0]]), torch.tensor([[3.0]])], torch.tensor([[5.0]]))]
     [[[1.0]], [[3.0]]]
     """
 
-    shares: Tensor
+    weights: Tensor
     coef: Tensor
     intercept: Tensor
     slope: Tensor
-    is_blended: Tensor
+    is_stacked: Tensor
     low: Tensor
     high: Tensor
 
@@ -77,13 +77,13 @@ class Blend(nn.Module):
         super().__init__()
         self.groups, self.margin = list(groups), margin
         sizes = torch.bincount(torch.tensor(self.groups)).to(torch.get_default_dtype())
-        self.register_buffer("shares", (sizes / sizes.sum())[:, None].repeat(1, n_raw))
+        self.register_buffer("weights", (sizes / sizes.sum())[:, None].repeat(1, n_raw))
         self.register_buffer("coef", torch.zeros(n_features, n_raw))
         self.register_buffer("intercept", torch.zeros(n_raw))
         self.register_buffer("slope", torch.zeros(n_features, n_raw))
         self.register_buffer("low", torch.full((n_raw,), -torch.inf))
         self.register_buffer("high", torch.full((n_raw,), torch.inf))
-        self.register_buffer("is_blended", torch.zeros(n_raw, dtype=torch.bool))
+        self.register_buffer("is_stacked", torch.zeros(n_raw, dtype=torch.bool))
 
     def forward(self, raws: Sequence[Tensor], X: Tensor, beyond: Tensor | None = None) -> list[Tensor]:
         """Return raw outputs of all members whose mean is the joint prediction.
@@ -97,11 +97,11 @@ class Blend(nn.Module):
         beyond : Tensor of shape (n_rows, n_features), default=None
             How far inputs lie beyond those in `fit`, where predictions go on along the linear model.
         """
-        if not self.is_blended.any():
+        if not self.is_stacked.any():
             return list(raws)
         # In double precision, and with sums in an order that does not depend on other rows.
         raws = [raw.double() for raw in raws]
-        means, shares = self.means_of_groups(raws), self.shares.double()
+        means, shares = self.means_of_groups(raws), self.weights.double()
         joint = (shares[:, None] * means).sum(0) + _by_row(X, self.coef) + self.intercept
         if beyond is not None:
             joint = joint + _by_row(beyond, self.slope)
@@ -109,7 +109,7 @@ class Blend(nn.Module):
         # They go on to disagree, as much as they have a share.
         spread = shares.sum(0).clamp(max=1)
         return [
-            torch.where(self.is_blended, joint + spread * (raw - means[group]), raw)
+            torch.where(self.is_stacked, joint + spread * (raw - means[group]), raw)
             for raw, group in zip(raws, self.groups, strict=True)
         ]
 
@@ -134,13 +134,13 @@ class Blend(nn.Module):
         ----------
         X : ndarray of shape (n_rows, n_features)
             The training inputs.
-        y : ndarray of shape (n_rows, n_blended)
+        y : ndarray of shape (n_rows, n_stacked)
             The targets of some raw outputs in the network's units, NaN where one is missing.
-        held_out : ndarray of shape (n_groups, n_rows, n_blended)
+        held_out : ndarray of shape (n_groups, n_rows, n_stacked)
             What each group says of rows that its members did not learn from, NaN where there is no such member.
         raw : sequence of int
             Which raw outputs these are.
-        sample_weight : ndarray of shape (n_rows, n_blended), default=None
+        sample_weight : ndarray of shape (n_rows, n_stacked), default=None
             The weight of each target.
         """
         weight = np.ones_like(y) if sample_weight is None else sample_weight
@@ -155,16 +155,16 @@ class Blend(nn.Module):
             linear = _Linear(X[of_rows], y[np.ix_(of_rows, places)], of_row)
             candidates = np.stack([*held_out[:, of_rows][..., places], linear.held_out], axis=-1)
             targets, weights = y[np.ix_(of_rows, places)], weight[np.ix_(of_rows, places)]
-            usual = _shares_of_all(candidates, targets, weights)
+            usual = _pooled_weights(candidates, targets, weights)
             if usual is None:
                 continue
             for i, place in enumerate(places):
-                shares = _shares(candidates[:, i], targets[:, i], weights[:, i], usual, _STRENGTH_OF_COLUMN)
-                self.is_blended[raw[place]] = True
+                shares = _column_weights(candidates[:, i], targets[:, i], weights[:, i], usual, _STRENGTH_OF_COLUMN)
+                self.is_stacked[raw[place]] = True
                 self.low[raw[place]], self.high[raw[place]] = _range(
                     candidates[:, i] @ shares, targets[:, i], self.margin
                 )
-                self.shares[:, raw[place]] = torch.as_tensor(shares[:-1])
+                self.weights[:, raw[place]] = torch.as_tensor(shares[:-1])
                 self.coef[:, raw[place]] = torch.as_tensor(shares[-1] * linear.coef[:, i])
                 # Networks say anything of what lies beyond: all of the sum goes on as the linear model does.
                 self.slope[:, raw[place]] = torch.as_tensor(shares.sum() * linear.coef[:, i])
@@ -201,7 +201,7 @@ class _Linear:
             self.coef, self.intercept, self.held_out = coef, np.atleast_1d(ridge.intercept_), held_out
 
 
-def _shares_of_all(candidates: np.ndarray, y: np.ndarray, weight: np.ndarray) -> np.ndarray | None:
+def _pooled_weights(candidates: np.ndarray, y: np.ndarray, weight: np.ndarray) -> np.ndarray | None:
     """Return the shares that suit all columns, None where there is too little to learn from.
 
     Parameters
@@ -229,7 +229,7 @@ def _shares_of_all(candidates: np.ndarray, y: np.ndarray, weight: np.ndarray) ->
     )
 
 
-def _shares(
+def _column_weights(
     candidates: np.ndarray, y: np.ndarray, weight: np.ndarray, prior: np.ndarray, strength: float
 ) -> np.ndarray:
     """Return the share of each candidate in one column, none negative and at most 1 together."""

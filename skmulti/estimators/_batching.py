@@ -89,7 +89,7 @@ class BatchingNet(ContractNet):
         In this order: what `fit` was given as ``X_val``, what `train_split` chooses, a share of the rows while
         `early_stopping` is on, none. A member of an ensemble with `bootstrap` draws as many as are left to learn from.
         """
-        with self._with_recipe():
+        with self._with_preset():
             train, valid = self._split_rows(X, y, **split_params)
         return (self._with_replacement(train) if self._draws_rows else train), valid
 

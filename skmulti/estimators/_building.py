@@ -81,7 +81,7 @@ class BuildingNet(CheckingNet):
         """
         with self._unchanged_on_error():
             if X is not None:
-                with self._leaving_recipe():
+                with self._leaving_preset():
                     self._begin(X, y, None, (None, None, None))
                 return self
             if not hasattr(self, "terms_"):
@@ -90,7 +90,7 @@ class BuildingNet(CheckingNet):
                     "and the sizes of the network come from them. Got neither, and the net was not fitted before."
                 )
             self._streams = RandomStreams(self.random_state, self.device)
-            with self._with_recipe(), self._streams.active():
+            with self._with_preset(), self._streams.active():
                 super().initialize()
             self._network_dtype = np.float64 if precision_of(self.module_) is torch.float64 else np.float32
         return self

@@ -46,7 +46,7 @@ class CheckingNet(EffortNet):
             held_out = held_out[~np.isnan(held_out).any(axis=1)]
             if len(held_out):
                 # Called for what it refuses: the loss has learned from the training rows already.
-                term.loss.fitted_to(held_out, tuple(f"{self.target_names_[i]} of y_val" for i in columns))
+                term.loss.adapt_to(held_out, tuple(f"{self.target_names_[i]} of y_val" for i in columns))
 
     def _refuse_empty_columns(self, targets: Targets) -> None:
         if not has_nan(targets.values):

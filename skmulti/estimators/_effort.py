@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar
 
 from skmulti.estimators._reading import ReadingNet
-from skmulti.estimators.presets import AS_GIVEN, PLAIN, recipe
+from skmulti.estimators.presets import AS_GIVEN, PLAIN, preset
 
 _ABSENT = object()
 
@@ -16,23 +16,23 @@ _ABSENT = object()
 class EffortNet(ReadingNet):
     """A net whose parameters may be "auto": `effort` and the size of the data say what they are then.
 
-    While it is built and trained they hold these values, which `recipe_` keeps; afterwards they are "auto" again, for
+    While it is built and trained they hold these values, which `settings_` keeps; afterwards they are "auto" again, for
     ``get_params`` must return what was given.
 
     Examples
     --------
     >>> from skmulti import MultiOutputMLPRegressor
     >>> net = MultiOutputMLPRegressor(effort="fast", max_epochs=1).fit([[0.0], [1.0], [2.0]], [0.0, 1.0, 2.0])
-    >>> net.n_members, net.recipe_["n_members"] == len(net.members_)
+    >>> net.n_members, net.settings_["n_members"] == len(net.members_)
     ('auto', True)
     """
 
     # The values of parameters that `effort` decides; a named estimator adds those of its module.
     _plain: ClassVar[Mapping[str, Any]] = PLAIN
-    # What rows are to the recipes.
+    # What rows are to the presets.
     _kind = "any"
-    recipe_: dict[str, Any]
-    # What the recipe says of all parameters, and the shape of X that it was made for.
+    settings_: dict[str, Any]
+    # What the preset says of all parameters, and the shape of X that it was made for.
     _chosen: Mapping[str, Any] = MappingProxyType({})
     _settled_for: tuple[int, ...]
     effort: str | None
@@ -42,7 +42,7 @@ class EffortNet(ReadingNet):
         """Give all parameters that are "auto" their values for inputs of a shape."""
         # Images that were flattened are no table.
         looks = (*shape, 1) if self._reads_images() else shape
-        chosen = {**self._plain, **recipe(self._kind, self.effort, looks)}
+        chosen = {**self._plain, **preset(self._kind, self.effort, looks)}
         if not self._is_auto("optimizer"):
             # Options, and a learning rate, are those of the optimizer that they were chosen for.
             chosen = {name: value for name, value in chosen.items() if not name.startswith("optimizer")}
@@ -60,7 +60,7 @@ class EffortNet(ReadingNet):
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        values = {**self._plain, **recipe(self._kind, self.effort, (1, 1))}
+        values = {**self._plain, **preset(self._kind, self.effort, (1, 1))}
         if self._has_own_dataset:
             values.update(AS_GIVEN)
         for name in ("missing_inputs", "categorical_inputs"):
@@ -80,13 +80,13 @@ class EffortNet(ReadingNet):
         return given is _ABSENT if "__" in name else isinstance(given, str) and given == "auto"
 
     def _settle_again(self) -> None:
-        """Give parameters that are "auto" by now the values of the recipe that the net was built by."""
-        self.recipe_ = {name: value for name, value in self._chosen.items() if self._is_auto(name)}
-        self._take_recipe()
+        """Give parameters that are "auto" by now the values of the preset that the net was built by."""
+        self.settings_ = {name: value for name, value in self._chosen.items() if self._is_auto(name)}
+        self._take_preset()
         self._check_settled()
 
     def _check_settled(self) -> None:
-        """Refuse what was given and can't act beside the values of the recipe, or for rows of this shape."""
+        """Refuse what was given and can't act beside the values of the preset, or for rows of this shape."""
         if not self._reads_images() and len(self._settled_for) == 2:
             return
         ways = {
@@ -101,8 +101,8 @@ class EffortNet(ReadingNet):
                     f"Got {value!r} instead; {way}."
                 )
 
-    def _take_recipe(self) -> None:
-        """Let parameters that are "auto" have their values until `_leave_recipe`."""
+    def _take_preset(self) -> None:
+        """Let parameters that are "auto" have their values until `_leave_preset`."""
         given = dict(self._given)
         for name, value in self._chosen.items():
             if self._is_auto(name):
@@ -118,17 +118,17 @@ class EffortNet(ReadingNet):
         # A copy that is made while the net trains has the parameters that were given.
         copy: EffortNet = object.__new__(type(self))
         copy.__dict__.update(vars(self))
-        copy._leave_recipe()
+        copy._leave_preset()
         state: dict[str, Any] = super(EffortNet, copy).__getstate__()
         return state
 
     @property
     def _given(self) -> Mapping[str, Any]:
-        """What parameters with a value of the recipe were given as."""
+        """What parameters with a value of the preset were given as."""
         given: Mapping[str, Any] = vars(self).get("_given_params", {})
         return given
 
-    def _leave_recipe(self) -> None:
+    def _leave_preset(self) -> None:
         """Let parameters be as they were given."""
         for name, value in self.__dict__.pop("_given_params", {}).items():
             if value is _ABSENT:
@@ -137,20 +137,20 @@ class EffortNet(ReadingNet):
                 self.__dict__[name] = value
 
     @contextmanager
-    def _leaving_recipe(self) -> Iterator[None]:
+    def _leaving_preset(self) -> Iterator[None]:
         """Let parameters be as they were given after the block."""
         try:
             yield
         finally:
-            self._leave_recipe()
+            self._leave_preset()
 
     @contextmanager
-    def _with_recipe(self) -> Iterator[None]:
+    def _with_preset(self) -> Iterator[None]:
         """Let parameters have their values inside the block, and be as they were given afterwards."""
         is_inner = "_given_params" in vars(self)
-        self._take_recipe()
+        self._take_preset()
         try:
             yield
         finally:
             if not is_inner:
-                self._leave_recipe()
+                self._leave_preset()

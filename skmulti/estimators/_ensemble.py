@@ -13,7 +13,7 @@ from skorch.utils import is_dataset
 
 from skmulti.ensembles import Members
 from skmulti.ensembles.folds import Fold
-from skmulti.ensembles.stacking import Blend
+from skmulti.ensembles.stacking import Stacking
 from skmulti.estimators._building import BuildingNet
 from skmulti.estimators.contract import ContractNet
 from skmulti.inputs.piecewise_linear import PiecewiseLinear
@@ -57,7 +57,7 @@ class EnsembleNet(BuildingNet):
     # As a member, its number and that of all members.
     _number: tuple[int, int] | None = None
     # Whether the shares of members and linear model are learned when training ends: from all rows, or not at all.
-    _learns_blend = True
+    _fits_stacking = True
     # How many members it was built with: after Ctrl-C it may have fewer.
     _n_members_built: int | None = None
 
@@ -93,7 +93,7 @@ class EnsembleNet(BuildingNet):
             members.append(member)
         self.members_, self._work_per_row = members, members[0]._work_per_row
         self._n_members_built = self.n_members
-        self._join_modules(self._new_blend())
+        self._join_modules(self._new_stacking())
         return self
 
     def _new_member(self, **params: Any) -> EnsembleNet:
@@ -132,9 +132,9 @@ class EnsembleNet(BuildingNet):
         n_folds = max(2, round(1 / float(self.validation_fraction)))
         return Fold(n_folds, place % n_folds, (self._streams.split_seed + place // n_folds) % 2**32)
 
-    def _join_modules(self, blend: Blend | None) -> None:
+    def _join_modules(self, stacking: Stacking | None) -> None:
         modules, embeddings = zip(*((member.module_, member.embedding_) for member in self._members), strict=True)
-        self.module_ = Members(modules, blend, embeddings)
+        self.module_ = Members(modules, stacking, embeddings)
         if self.device is not None:
             self.module_.to(self.device)
 
@@ -150,12 +150,12 @@ class EnsembleNet(BuildingNet):
         if self.n_members == 1:
             super()._use_embedding(embedding)
 
-    def _new_blend(self) -> Blend | None:
+    def _new_stacking(self) -> Stacking | None:
         if not self.linear_path or len(self._encoded_shape) > 1:
             return None
         embeddings = list(dict.fromkeys(id(member.embedding_) for member in self._members))
         groups = [embeddings.index(id(member.embedding_)) for member in self._members]
-        return Blend(groups, self._encoded_shape[0], sum(len(term.raw) for term in self.terms_), self._margin)
+        return Stacking(groups, self._encoded_shape[0], sum(len(term.raw) for term in self.terms_), self._margin)
 
     def _check_settled(self) -> None:
         super()._check_settled()
@@ -280,7 +280,7 @@ class EnsembleNet(BuildingNet):
         for part in parts if interrupt is not None else ():
             # Some had not begun, or were about to.
             part.net._leave_training()
-            part.net._leave_recipe()
+            part.net._leave_preset()
         new_rows = [part.new_epochs() for part in parts]
         if error is None and not any(new_rows):
             # Callbacks stopped all of them, as Ctrl-C does.
@@ -295,9 +295,9 @@ class EnsembleNet(BuildingNet):
                     self.training_loop_ = parts[0].net.training_loop_
             if is_cut:
                 with self._reading_threads(parts[0].rows.X):
-                    self._learn_blend(parts)
+                    self._fit_stacking(parts)
         finally:
-            self._leave_recipe()
+            self._leave_preset()
         if isinstance(error, TrainingDivergedError):
             raise TrainingDivergedError(f"Member {k + 1} of {len(parts)}: {error}") from error
         # As in skorch, Ctrl-C ends training, and the estimator is fitted.
@@ -307,20 +307,20 @@ class EnsembleNet(BuildingNet):
     def _keep_members(self, parts: list[Member]) -> list[Member]:
         """Let the ensemble consist of some of its members."""
         self.members_ = [part.net for part in parts]
-        self._join_modules(self._new_blend())
+        self._join_modules(self._new_stacking())
         return parts
 
-    def _learn_blend(self, parts: Sequence[Member]) -> None:
+    def _fit_stacking(self, parts: Sequence[Member]) -> None:
         """Learn the shares of members and linear model from what members say of their validation rows."""
-        blend = getattr(self.module_, "blend", None)
+        stacking = getattr(self.module_, "stacking", None)
         rows, terms = parts[0].rows, [term for term in self.terms_ if type(term.loss) is SquaredError]
         own_split = self.early_stopping is True and self.train_split is None and parts[0].holdout is None
-        if blend is None or not (terms and own_split and self._learns_blend):
+        if stacking is None or not (terms and own_split and self._fits_stacking):
             return
         raw, columns = [i for term in terms for i in term.raw], [i for term in terms for i in term.columns]
-        total = np.zeros((max(blend.groups) + 1, len(rows.y), len(raw)))
+        total = np.zeros((max(stacking.groups) + 1, len(rows.y), len(raw)))
         count = np.zeros((*total.shape[:2], 1))
-        for member, group in zip(self._members, blend.groups, strict=True):
+        for member, group in zip(self._members, stacking.groups, strict=True):
             left_out = member._left_out(rows.y)
             said = member._raw(member._encoded(rows.X[left_out])).double().numpy()
             total[group, left_out] += said[:, raw]
@@ -331,7 +331,7 @@ class EnsembleNet(BuildingNet):
         if weight is not None:
             weight = np.broadcast_to(weight, rows.y.shape)[:, columns]
         y = self.target_scaler_.transform(as_tensor(rows.y)).double().numpy()[:, columns]
-        blend.learn(self._encoded(rows.X), y, held_out, raw, weight)
+        stacking.learn(self._encoded(rows.X), y, held_out, raw, weight)
 
     def _record_epochs(self, of_members: Sequence[Sequence[dict[str, Any]]]) -> None:
         """Record the mean of each number over the members that still trained, and the time of all of them."""
@@ -355,20 +355,22 @@ class EnsembleNet(BuildingNet):
         embedding = None if self._learned_embedding is None or is_dataset(inputs) else self._learned_embedding
         embedded = inputs if embedding is None else embedding.transform(inputs)
         raws = [member._raw(inputs if member.embedding_ is None else embedded) for member in self._members]
-        blend = getattr(self.module_, "blend", None)
-        if blend is not None and not is_dataset(inputs):
+        stacking = getattr(self.module_, "stacking", None)
+        if stacking is not None and not is_dataset(inputs):
             beyond = getattr(inputs, "beyond", None)
-            raws = blend(raws, torch.from_numpy(np.asarray(inputs)), None if beyond is None else torch.tensor(beyond))
+            raws = stacking(
+                raws, torch.from_numpy(np.asarray(inputs)), None if beyond is None else torch.tensor(beyond)
+            )
         # Each by its own reader: a loss may have learned parameters by which it reads.
         readers = [member._reader for member in self._members]
         outputs = [Outputs(raw, reader, self.target_scaler_) for raw, reader in zip(raws, readers, strict=True)]
         return MemberOutputs(outputs)
 
-    def _families_that_say(self, what: str, wanted: list[int]) -> list[Any]:
+    def _families_supporting(self, what: str, wanted: list[int]) -> list[Any]:
         if what == "std" and self._members:
             # Members disagree about every column, whatever its loss says.
-            return [family for family in self._reader.families if family.loss.says("std")]
-        return super()._families_that_say(what, wanted)
+            return [family for family in self._reader.families if family.loss.supports("std")]
+        return super()._families_supporting(what, wanted)
 
     # Keeping.
 
@@ -404,9 +406,9 @@ class EnsembleNet(BuildingNet):
         bare: EnsembleNet = object.__new__(type(self))
         bare.__dict__.update({name: value for name, value in vars(self).items() if name != "module_"})
         state = super(EnsembleNet, bare).__getstate__()
-        return {**state, "_blend": getattr(self.module_, "blend", None)}
+        return {**state, "_stacking": getattr(self.module_, "stacking", None)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         if self._members:
-            self._join_modules(self.__dict__.pop("_blend", None))
+            self._join_modules(self.__dict__.pop("_stacking", None))

@@ -99,7 +99,7 @@ class ReadingNet(InputNet):
         different orders.
         """
         wanted = self._asked_columns(columns)
-        families = self._families_that_say("std", wanted) if return_std else []
+        families = self._families_supporting("std", wanted) if return_std else []
         inputs = self._checked_inputs(X)
         with self._reading_threads(inputs):
             outputs = self._outputs(inputs)
@@ -137,7 +137,7 @@ class ReadingNet(InputNet):
         """
         levels = _as_levels(levels, parameter="levels")
         wanted = self._asked_columns(columns)
-        families = self._families_that_say("quantiles", wanted)
+        families = self._families_supporting("quantiles", wanted)
         inputs = self._checked_inputs(X)
         with self._reading_threads(inputs):
             return self._as_asked(self._outputs(inputs).quantiles(families, levels)[:, wanted], columns)
@@ -200,7 +200,7 @@ class ReadingNet(InputNet):
             If a column's loss has no likelihood.
         """
         wanted = self._asked_columns(columns)
-        self._families_that_say("log_likelihood", wanted)
+        self._families_supporting("log_likelihood", wanted)
         targets = self._check_targets(y, parameter="y", missing=True)
         inputs = self._checked_inputs(X)
         check_consistent_length(inputs, targets.values)
@@ -359,10 +359,10 @@ class ReadingNet(InputNet):
         keys = [columns] if isinstance(columns, (str, Integral)) else list(columns)
         return [position for key in keys for position in known.find(key, parameter="columns")]
 
-    def _families_that_say(self, what: str, wanted: list[int]) -> list[Any]:
+    def _families_supporting(self, what: str, wanted: list[int]) -> list[Any]:
         """Return the families of the asked columns, or say which of them can't answer."""
         families = [family for family in self._reader.families if set(family.columns) & set(wanted)]
-        silent = {i: family.loss for family in families if not family.loss.says(what) for i in family.columns}
+        silent = {i: family.loss for family in families if not family.loss.supports(what) for i in family.columns}
         if silent:
             words = {"std": "standard deviation", "quantiles": "quantiles", "log_likelihood": "likelihood"}[what]
             which = ", ".join(f"{self.target_names_[i]!r} ({silent[i]!r})" for i in wanted if i in silent)

@@ -137,7 +137,7 @@ class TrainingNet(BatchingNet):
         parts = (self.module_, uncompiled(self.criterion_), self.optimizer_, self.target_scaler_, self._flat)
         if self._loop is None or not self._loop.is_for(*parts):
             self._loop = TensorLoop(*parts, device=self.device, mixed_precision=bool(self.mixed_precision))
-        if self.module_.training is not training or not self._loop.is_written:
+        if self.module_.training is not training or not self._loop.is_analytic:
             self._set_training(training)
         losses = self._loop.train(loader) if training else self._loop.validate(loader)
         self._record_epoch(losses, loader, prefix)
@@ -290,12 +290,12 @@ class TrainingNet(BatchingNet):
             raise
         finally:
             self._leave_training()
-            self._leave_recipe()
+            self._leave_preset()
         if was_interrupted and len(self.history_) == n_epochs_before and self._before and self._before.was_built:
             # What there was is worth more than a part of an epoch.
             raise KeyboardInterrupt
 
-    def _leave_recipe(self) -> None:
+    def _leave_preset(self) -> None:
         """Let parameters be as they were given."""
 
     def _give_up(self, error: Exception, X: Any, y: Any, n_epochs_before: int) -> None:

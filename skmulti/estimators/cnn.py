@@ -49,7 +49,7 @@ class MultiOutputCNNRegressor(MultiOutputNetRegressor):
         signal, and (H, W) and (C, H, W) as an image; 1 reads (C, L) as a signal with channels; 3 takes volumes.
     effort : {"fast", "default", "best", None}, default="default"
         Compute budget. Sets every parameter left at "auto"; explicit values take precedence. The resolved values are in
-        `recipe_`. "default" trains one network on scaled inputs with AdamW and a one-cycle schedule of 30 epochs;
+        `settings_`. "default" trains one network on scaled inputs with AdamW and a one-cycle schedule of 30 epochs;
         "fast" takes 12 epochs, "best" 50 epochs and five networks. None trains one plain network: Adam, a constant
         learning rate of 1e-3, 100 epochs, inputs as they are.
     loss : str, loss, sequence or mapping, default="squared_error"
@@ -208,7 +208,7 @@ class MultiOutputCNNRegressor(MultiOutputNetRegressor):
         The names of y's columns; ``y0``, ``y1``, ... where y has none.
     target_scaler_ : TargetScaler
         What standardised the targets.
-    recipe_ : dict
+    settings_ : dict
         The values of the parameters that were left at "auto".
     n_outputs_ : int
         The number of columns of y.

@@ -173,7 +173,7 @@ class ContractNet(MultiOutputMixin, NeuralNetRegressor, _OwnMetadata):
             live = {name: value for name, value in params.items() if self._is_live_param(name)}
             whole = [name for name in live if name.startswith("callbacks__") and name.count("__") == 1]
             if live and self.initialized_:
-                with self._with_recipe():
+                with self._with_preset():
                     if whole:
                         # They are read where callbacks are built; skorch looks for those that it has built before.
                         self._initialize_callbacks()
@@ -207,7 +207,7 @@ class ContractNet(MultiOutputMixin, NeuralNetRegressor, _OwnMetadata):
         """Return parameters with values for those that are left open."""
         return dict(params)
 
-    def _with_recipe(self) -> AbstractContextManager[None]:
+    def _with_preset(self) -> AbstractContextManager[None]:
         """Return a context in which parameters that were left open have values."""
         return nullcontext()
 

@@ -35,7 +35,7 @@ class MultiOutputMLPRegressor(MultiOutputNetRegressor):
         of standard deviation 0.5, and the last one with zeros. "auto" is "torch" with ``effort=None``, else "he".
     effort : {"fast", "default", "best", None}, default="default"
         Compute budget. Sets every parameter left at "auto"; explicit values take precedence. The resolved values are in
-        `recipe_`. "fast", "default" and "best" train an ensemble beside a ridge regression, on scaled inputs, with
+        `settings_`. "fast", "default" and "best" train an ensemble beside a ridge regression, on scaled inputs, with
         AdamW and a one-cycle schedule; members and epochs depend on the number of rows. "fast" costs about what one
         plain network costs, "best" may take ten times as long as "default". None trains one plain network: Adam, a
         constant learning rate of 1e-3, 100 epochs, inputs as they are.
@@ -195,7 +195,7 @@ class MultiOutputMLPRegressor(MultiOutputNetRegressor):
         The names of y's columns; ``y0``, ``y1``, ... where y has none.
     target_scaler_ : TargetScaler
         What standardised the targets.
-    recipe_ : dict
+    settings_ : dict
         The values of the parameters that were left at "auto".
     n_outputs_ : int
         The number of columns of y.

@@ -79,7 +79,7 @@ class MultiHeadRegressor(MultiOutputNetRegressor):
         a column with few targets weighs as much as its loss weight says; rows without any target are dropped.
     effort : {"fast", "default", "best", None}, default=None
         Compute budget. Sets every parameter left at "auto"; explicit values take precedence. The resolved values are in
-        `recipe_`. None trains one plain network: Adam, a constant learning rate of 1e-3, 100 epochs, inputs as they
+        `settings_`. None trains one plain network: Adam, a constant learning rate of 1e-3, 100 epochs, inputs as they
         are. Every other effort uses scaled inputs, AdamW and a one-cycle schedule. On tables it trains an ensemble with
         early stopping, whose members and epochs depend on the effort and on the number of rows; on images it trains
         one network without early stopping, or five with "best". "fast" costs about what one plain network costs;
@@ -220,7 +220,7 @@ class MultiHeadRegressor(MultiOutputNetRegressor):
         The names of y's columns; ``y0``, ``y1``, ... where y has none.
     target_scaler_ : TargetScaler
         What standardised the targets.
-    recipe_ : dict
+    settings_ : dict
         The values of the parameters that were left at "auto".
     n_outputs_ : int
         The number of columns of y.

@@ -61,7 +61,7 @@ class MultiOutputNetRegressor(EnsembleNet):
         a column with few targets weighs as much as its loss weight says; rows without any target are dropped.
     effort : {"fast", "default", "best", None}, default=None
         Compute budget. Sets every parameter left at "auto"; explicit values take precedence. The resolved values are in
-        `recipe_`. None trains one plain network: Adam, a constant learning rate of 1e-3, 100 epochs, inputs as they
+        `settings_`. None trains one plain network: Adam, a constant learning rate of 1e-3, 100 epochs, inputs as they
         are. Every other effort uses scaled inputs, AdamW and a one-cycle schedule. On tables it trains an ensemble with
         early stopping, whose members and epochs depend on the effort and on the number of rows; on images it trains
         one network without early stopping, or five with "best". "fast" costs about what one plain network costs;
@@ -202,7 +202,7 @@ class MultiOutputNetRegressor(EnsembleNet):
         The names of y's columns; ``y0``, ``y1``, ... where y has none.
     target_scaler_ : TargetScaler
         What standardised the targets.
-    recipe_ : dict
+    settings_ : dict
         The values of the parameters that were left at "auto".
     n_outputs_ : int
         The number of columns of y.
@@ -413,9 +413,9 @@ class MultiOutputNetRegressor(EnsembleNet):
         if self.warm_start and self.initialized_:
             validation = {"X_val": X_val, "y_val": y_val, "sample_weight_val": sample_weight_val}
             return self.partial_fit(X, y, sample_weight, groups=groups, **validation)
-        with self._as_before_on_error(goes_on=False), self._leaving_recipe(), usable_threads():
+        with self._as_before_on_error(goes_on=False), self._leaving_preset(), usable_threads():
             rows, holdout = self._begin(X, y, sample_weight, (X_val, y_val, sample_weight_val), groups)
-            self._learns_blend = True
+            self._fits_stacking = True
             with self._explained_errors():
                 self._train(rows, holdout)
         return self
@@ -474,9 +474,9 @@ class MultiOutputNetRegressor(EnsembleNet):
         """
         self._refuse_arguments("partial_fit", unknown)
         validation = (X_val, y_val, sample_weight_val)
-        with self._as_before_on_error(goes_on=bool(self.initialized_)), self._leaving_recipe(), usable_threads():
+        with self._as_before_on_error(goes_on=bool(self.initialized_)), self._leaving_preset(), usable_threads():
             # Rows come in parts: one part says too little of all.
-            self._learns_blend = False
+            self._fits_stacking = False
             if not self.initialized_:
                 rows, holdout = self._begin(X, y, sample_weight, validation, groups)
                 self.target_scaler_ = self.target_scaler_.thaw()

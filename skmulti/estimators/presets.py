@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 EFFORTS = ("fast", "default", "best")
-# What a plain net does, and what no recipe says otherwise.
+# What a plain net does, and what no preset says otherwise.
 PLAIN: Mapping[str, Any] = {
     "missing_inputs": "error",
     "categorical_inputs": "error",
@@ -87,7 +87,7 @@ _OF_LAYERS = ("hidden_layer_sizes", "channels", "activation", "scaling_layer", "
 _ANY: Mapping[str, Any] = {"lr": 0.003, "missing_inputs": "error", "numeric_embedding": None}
 
 
-def recipe(kind: str, effort: str | None, shape: tuple[int, ...]) -> dict[str, Any]:
+def preset(kind: str, effort: str | None, shape: tuple[int, ...]) -> dict[str, Any]:
     """Return values for parameters.
 
     Parameters
@@ -101,8 +101,8 @@ def recipe(kind: str, effort: str | None, shape: tuple[int, ...]) -> dict[str, A
 
     Examples
     --------
-    >>> from skmulti.estimators.presets import recipe
-    >>> recipe("table", "fast", (300, 10))["max_epochs"]
+    >>> from skmulti.estimators.presets import preset
+    >>> preset("table", "fast", (300, 10))["max_epochs"]
     20
     """
     if effort is None:

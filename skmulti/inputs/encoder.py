@@ -42,14 +42,14 @@ class InputEncoder:
     ----------
     fill : ndarray of shape (n_features,)
         The medians.
-    told : ndarray of int
+    indicator_columns : ndarray of int
         The columns beside which another says where they miss a value.
-    kept : ndarray of int
-        The columns that are kept, of the filled ones and the told ones behind them.
+    selected : ndarray of int
+        The columns that are selected, of the filled ones and the indicator_columns ones behind them.
     center, scale : ndarray
-        What is subtracted, and what divides then: one number per kept column, or an array that fits an image.
+        What is subtracted, and what divides then: one number per selected column, or an array that fits an image.
     low, high : ndarray or None
-        The ends of each kept column, in the units of the network.
+        The ends of each selected column, in the units of the network.
     dtype : dtype
         Of the encoded inputs.
     tells_beyond : bool
@@ -67,8 +67,8 @@ class InputEncoder:
     """
 
     fill: np.ndarray | None
-    told: np.ndarray | None
-    kept: np.ndarray | None
+    indicator_columns: np.ndarray | None
+    selected: np.ndarray | None
     center: Any
     scale: Any
     low: Any = None
@@ -102,17 +102,19 @@ class InputEncoder:
             fill[seen] = _medians(X[:, seen], sample_weight)
         full = _medians(X[:, ~some], sample_weight) if not some.all() else fill[:0]
         fill[~some] = full
-        told = np.flatnonzero(some)
-        filled = _filled(X, fill, told)
+        indicator_columns = np.flatnonzero(some)
+        filled = _filled(X, fill, indicator_columns)
         if not scale:
-            return cls(fill, told, None, 0.0, 1.0, dtype=_dtype())
-        kept = _telling(filled)
-        filled = filled[:, kept]
+            return cls(fill, indicator_columns, None, 0.0, 1.0, dtype=_dtype())
+        selected = _telling(filled)
+        filled = filled[:, selected]
         center, spread = _moments(filled, sample_weight)
         divisor = np.where(spread > 0, spread, 1.0)
         low, high = (filled.min(axis=0) - center) / divisor, (filled.max(axis=0) - center) / divisor
         further = 0.0 if extrapolates else _FURTHER * (high - low)
-        return cls(fill, told, kept, center, divisor, low - further, high + further, _dtype(), extrapolates)
+        return cls(
+            fill, indicator_columns, selected, center, divisor, low - further, high + further, _dtype(), extrapolates
+        )
 
     @classmethod
     def of_images(
@@ -156,10 +158,10 @@ class InputEncoder:
         """Return the inputs of the network, shape (n_rows, n_encoded) or that of the images."""
         values = X
         if self.fill is not None:
-            assert self.told is not None
-            values = _filled(values, self.fill, self.told)
-        if self.kept is not None:
-            values = values[:, self.kept]
+            assert self.indicator_columns is not None
+            values = _filled(values, self.fill, self.indicator_columns)
+        if self.selected is not None:
+            values = values[:, self.selected]
         if np.ndim(self.scale) or self.scale != 1.0:
             values = (values - self.center) / self.scale
         unclipped = values
@@ -189,11 +191,11 @@ def _moments(X: np.ndarray, sample_weight: np.ndarray | None) -> tuple[np.ndarra
     return center, np.sqrt(np.average((X - center) ** 2, axis=0, weights=sample_weight))
 
 
-def _filled(X: np.ndarray, fill: np.ndarray, told: np.ndarray) -> np.ndarray:
+def _filled(X: np.ndarray, fill: np.ndarray, indicator_columns: np.ndarray) -> np.ndarray:
     missing = np.isnan(X)
-    if not len(told) and not missing.any():
+    if not len(indicator_columns) and not missing.any():
         return X
-    return np.concatenate([np.where(missing, fill, X), missing[:, told]], axis=1)
+    return np.concatenate([np.where(missing, fill, X), missing[:, indicator_columns]], axis=1)
 
 
 def _telling(X: np.ndarray) -> np.ndarray:

@@ -62,7 +62,7 @@ class ColumnLoss(ABC):
         """Return the number of raw network outputs for ``n_columns`` target columns."""
         return n_columns
 
-    def fitted_to(self, y: np.ndarray, names: tuple[str, ...], sample_weight: np.ndarray | None = None) -> ColumnLoss:
+    def adapt_to(self, y: np.ndarray, names: tuple[str, ...], sample_weight: np.ndarray | None = None) -> ColumnLoss:
         """Return this loss with what it must learn from the training targets, in the user's units.
 
         Parameters
@@ -195,7 +195,7 @@ class ColumnLoss(ABC):
         raise NotImplementedError
 
     @classmethod
-    def says(cls, what: str) -> bool:
+    def supports(cls, what: str) -> bool:
         """Return whether this loss has a "std", "quantiles", "log_likelihood" or "raw_gradient" of its own."""
         return getattr(cls, what) is not getattr(ColumnLoss, what)
 
@@ -203,17 +203,17 @@ class ColumnLoss(ABC):
 class DifferenceLoss(ColumnLoss):
     """A loss of one raw output and one target that depends on their difference alone.
 
-    Subclasses write `slope_` beside `row_loss`. Then columns with different losses of this kind are learned from
+    Subclasses write `derivative_` beside `row_loss`. Then columns with different losses of this kind are learned from
     together: one subtraction for all of them, and the slope of each on its own columns.
     """
 
     @abstractmethod
-    def slope_(self, difference: Tensor) -> Tensor:
+    def derivative_(self, difference: Tensor) -> Tensor:
         """Turn differences ``p - y`` of any shape into derivatives of the loss by ``p``, in place; return them."""
 
     def raw_gradient(self, raw: Tensor, y: Tensor) -> Tensor:
         """Return the slope at each difference."""
-        return self.slope_(raw - y)
+        return self.derivative_(raw - y)
 
 
 def mean_over_members(values: Tensor) -> Tensor:

@@ -78,7 +78,7 @@ class IoU(ColumnLoss):
         if self.unit is not None:
             object.__setattr__(self, "unit", _checked_unit(self.unit, loss=name))
 
-    def fitted_to(self, y: np.ndarray, names: tuple[str, ...], sample_weight: np.ndarray | None = None) -> IoU:
+    def adapt_to(self, y: np.ndarray, names: tuple[str, ...], sample_weight: np.ndarray | None = None) -> IoU:
         """Refuse boxes with a negative width or height, or with no area at all, and learn the mean box."""
         corners = self.box_format == "xyxy"
         size = y[:, 2:] - y[:, :2] if corners else y[:, 2:]

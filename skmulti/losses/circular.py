@@ -35,7 +35,7 @@ class DirectionLoss(ColumnLoss):
         """Return 2: the coordinates of a point."""
         return 2
 
-    def fitted_to(self, y: np.ndarray, names: tuple[str, ...], sample_weight: np.ndarray | None = None) -> Any:
+    def adapt_to(self, y: np.ndarray, names: tuple[str, ...], sample_weight: np.ndarray | None = None) -> Any:
         """Choose the range of the predictions by the sign of the training targets."""
         if self.period == 360 and 5.5 < np.ptp(y) <= 2 * math.pi + 1e-6 and np.abs(y).max() <= 2 * math.pi + 1e-6:
             warn(

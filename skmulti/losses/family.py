@@ -73,7 +73,7 @@ class Family:
         # Ours are tested; a user's is compared with autograd's at the first batch, and may change what it is given.
         self.is_ours = type(self.loss).__module__.startswith("skmulti.")
         self._trusts_gradient = self.is_ours
-        of_difference = isinstance(self.loss, DifferenceLoss) and _newest_is(type(self.loss), "slope_")
+        of_difference = isinstance(self.loss, DifferenceLoss) and _newest_is(type(self.loss), "derivative_")
         self.is_of_difference = self.is_ours and of_difference
 
     def row_losses(
@@ -166,10 +166,10 @@ class Family:
         """Return what turns differences of raw outputs and targets into derivatives, in place, on the family's own."""
         assert isinstance(self.loss, DifferenceLoss)
         if self.has_all_raw:
-            return self.loss.slope_
+            return self.loss.derivative_
         if isinstance(self._take_raw, _Slice):
-            return partial(_slope_on_view, self.loss.slope_, self._take_raw)
-        return partial(_slope_on_copy, self.loss.slope_, self._take_raw)
+            return partial(_slope_on_view, self.loss.derivative_, self._take_raw)
+        return partial(_slope_on_copy, self.loss.derivative_, self._take_raw)
 
     def all_of(self, present: Tensor) -> Tensor:
         """Return whether all columns of a term are present, from (n_rows, n_columns) to (n_rows, n_terms)."""
@@ -221,17 +221,17 @@ class Family:
 
 def _newest_is(loss: type[ColumnLoss], method: str) -> bool:
     """Return whether a class or its nearest parent writes a derivative that belongs to its `row_loss`, by `method`."""
-    newest = next(cls for cls in loss.__mro__ if {"row_loss", "raw_gradient", "slope_"} & set(vars(cls)))
+    newest = next(cls for cls in loss.__mro__ if {"row_loss", "raw_gradient", "derivative_"} & set(vars(cls)))
     own = set(vars(newest))
-    return newest is not ColumnLoss and (method in own or (method == "raw_gradient" and "slope_" in own))
+    return newest is not ColumnLoss and (method in own or (method == "raw_gradient" and "derivative_" in own))
 
 
-def _slope_on_view(slope_: Callable[[Tensor], Tensor], take: _Slice, difference: Tensor) -> None:
-    slope_(take(difference))
+def _slope_on_view(derivative_: Callable[[Tensor], Tensor], take: _Slice, difference: Tensor) -> None:
+    derivative_(take(difference))
 
 
-def _slope_on_copy(slope_: Callable[[Tensor], Tensor], take: _Gather, difference: Tensor) -> None:
-    slope = slope_(take(difference))
+def _slope_on_copy(derivative_: Callable[[Tensor], Tensor], take: _Gather, difference: Tensor) -> None:
+    slope = derivative_(take(difference))
     difference.index_copy_(1, take.index, slope)
 
 

@@ -72,11 +72,11 @@ class MixedLoss(nn.Module):
         self._reads_raw = self._columns_are_raw() and all(
             type(family.loss).predict is ColumnLoss.predict for family in self.families
         )
-        self._slopes: list[Callable[[Tensor], Any]] = []
+        self._derivatives: list[Callable[[Tensor], Any]] = []
         if all(family.is_of_difference for family in self.families):
             columns = [column for _, column in sorted(zip(raw_order, column_order, strict=True))]
             self._columns_of_raw = None if columns == sorted(columns) else selection(columns)
-            self._slopes = [family.slope_on_own() for family in self.families]
+            self._derivatives = [family.slope_on_own() for family in self.families]
         weight_of = {position: term.weight for term in terms for position in term.raw}
         self.term_of_raw = [i for _, i in sorted((r, i) for i, term in enumerate(terms) for r in term.raw)]
         by_raw = torch.tensor([weight_of[i] for i in range(self.n_raw)], dtype=torch.get_default_dtype())
@@ -219,10 +219,10 @@ class MixedLoss(nn.Module):
             A new tensor.
         """
         self._check_shapes(raw, y)
-        if self._slopes:
+        if self._derivatives:
             gradient = raw - (self._columns_of_raw(y) if self._columns_of_raw else y)
-            for slope_ in self._slopes:
-                slope_(gradient)
+            for derivative_ in self._derivatives:
+                derivative_(gradient)
             return gradient
         parts = [family.raw_gradients(raw, y) for family in self.families]
         return self._raw_in_order(parts[0] if len(parts) == 1 else torch.cat(parts, dim=1))

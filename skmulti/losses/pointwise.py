@@ -40,7 +40,7 @@ class SquaredError(DifferenceLoss):
         """Return the squared error of each row."""
         return (raw - y).square().squeeze(-1)
 
-    def slope_(self, difference: Tensor) -> Tensor:
+    def derivative_(self, difference: Tensor) -> Tensor:
         """Return ``2 (p - y)``."""
         return difference.add_(difference)
 
@@ -75,7 +75,7 @@ class AbsoluteError(DifferenceLoss):
         """Return the absolute error of each row."""
         return (raw - y).abs().squeeze(-1)
 
-    def slope_(self, difference: Tensor) -> Tensor:
+    def derivative_(self, difference: Tensor) -> Tensor:
         """Return the sign of ``p - y``, 0 where they are equal."""
         return difference.sign_()
 
@@ -129,7 +129,7 @@ class Huber(DifferenceLoss):
         """Return Huber's loss of each row."""
         return F.huber_loss(raw, y, reduction="none", delta=self.delta).squeeze(-1)
 
-    def slope_(self, difference: Tensor) -> Tensor:
+    def derivative_(self, difference: Tensor) -> Tensor:
         """Return ``p - y``, cut off at `delta`."""
         return difference.clamp_(-self.delta, self.delta)
 
@@ -183,7 +183,7 @@ class SmoothL1(DifferenceLoss):
         """Return the smooth L1 loss of each row."""
         return F.smooth_l1_loss(raw, y, reduction="none", beta=self.beta).squeeze(-1)
 
-    def slope_(self, difference: Tensor) -> Tensor:
+    def derivative_(self, difference: Tensor) -> Tensor:
         """Return ``(p - y) / beta``, cut off at 1."""
         return difference.div_(self.beta).clamp_(-1.0, 1.0)
 
@@ -226,7 +226,7 @@ class LogCosh(DifferenceLoss):
         value = torch.where(far < 1.0, near, far + F.softplus(-2 * far) - _LOG_2)
         return value.squeeze(-1)
 
-    def slope_(self, difference: Tensor) -> Tensor:
+    def derivative_(self, difference: Tensor) -> Tensor:
         """Return ``tanh(p - y)``."""
         return difference.tanh_()
 

@@ -52,7 +52,7 @@ class Deviance(ColumnLoss):
         if self.mean is not None:
             check_positive("mean", self.mean, loss=self._name)
 
-    def fitted_to(self, y: np.ndarray, names: tuple[str, ...], sample_weight: np.ndarray | None = None) -> Any:
+    def adapt_to(self, y: np.ndarray, names: tuple[str, ...], sample_weight: np.ndarray | None = None) -> Any:
         """Refuse targets that are negative, and learn their mean."""
         if self.power < 2:
             refuse_targets(y < 0, names, loss=self._name, must="are 0 or more")

@@ -173,7 +173,7 @@ class Expectile(DifferenceLoss):
         # Not where() of two numbers, which would be of torch's default dtype whatever the targets are.
         return torch.where(d >= 0, self.level * d.square(), (1 - self.level) * d.square()).squeeze(-1)
 
-    def slope_(self, difference: Tensor) -> Tensor:
+    def derivative_(self, difference: Tensor) -> Tensor:
         """Return ``2 level (p - y)`` below the target, ``2 (1 - level) (p - y)`` above."""
         above = 2 * (1 - self.level) * difference.clamp(min=0)
         return difference.clamp_(max=0).mul_(2 * self.level).add_(above)

@@ -83,7 +83,7 @@ class Rotation(ColumnLoss):
         """Return 6 or 9."""
         return int(self.representation[0])
 
-    def fitted_to(self, y: np.ndarray, names: tuple[str, ...], sample_weight: np.ndarray | None = None) -> Rotation:
+    def adapt_to(self, y: np.ndarray, names: tuple[str, ...], sample_weight: np.ndarray | None = None) -> Rotation:
         """Read the form of the targets from their number, and refuse what is no rotation."""
         _roma()
         if y.shape[1] not in _FORMATS:

@@ -105,8 +105,8 @@ class TorchLoss(ColumnLoss):
         """Return whether standardised targets are those of median and interquartile range: torch's robust losses'."""
         return self.standardize and isinstance(self.loss, _ROBUST_LOSSES)
 
-    def fitted_to(self, y: np.ndarray, names: tuple[str, ...], sample_weight: np.ndarray | None = None) -> TorchLoss:
-        """Return the loss itself; see `ColumnLoss.fitted_to`. A loss of classes refuses real numbers."""
+    def adapt_to(self, y: np.ndarray, names: tuple[str, ...], sample_weight: np.ndarray | None = None) -> TorchLoss:
+        """Return the loss itself; see `ColumnLoss.adapt_to`. A loss of classes refuses real numbers."""
         takes = _targets_of_classes(self.loss)
         if takes is not None and not _are_targets_of_classes(y, takes):
             raise ValueError(

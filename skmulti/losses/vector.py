@@ -77,7 +77,7 @@ class UnitVector(ColumnLoss):
     n_columns = None
     target_scaling = None
 
-    def fitted_to(self, y: np.ndarray, names: tuple[str, ...], sample_weight: np.ndarray | None = None) -> UnitVector:
+    def adapt_to(self, y: np.ndarray, names: tuple[str, ...], sample_weight: np.ndarray | None = None) -> UnitVector:
         """Refuse targets without a direction."""
         zero = np.linalg.norm(y, axis=1, keepdims=True) == 0
         refuse_targets(np.repeat(zero, y.shape[1], axis=1), names, loss="unit_vector", must="are not all zero in a row")

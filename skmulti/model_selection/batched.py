@@ -28,7 +28,7 @@ class BatchedSearch:
     """Goes before a search of scikit-learn's: all fits are done first, then scikit-learn's own `fit` evaluates them."""
 
     n_stacked_fits_: int
-    in_turn_: dict[str, int]
+    sequential_fits_: dict[str, int]
 
     def fit(self, X: Any, y: Any = None, **params: Any) -> Self:
         """Fit all candidates on all splits, then the best one on all rows.
@@ -76,8 +76,8 @@ class BatchedSearch:
                 del vars(self)["_run_search"]
                 prepared.close()
             interrupts.check()
-        self.in_turn_ = dict(prepared.reasons())
-        self.n_stacked_fits_ = self.in_turn_.pop("", 0)
+        self.sequential_fits_ = dict(prepared.reasons())
+        self.n_stacked_fits_ = self.sequential_fits_.pop("", 0)
         return self
 
 

@@ -111,7 +111,7 @@ class Prepared:
 
     def reasons(self) -> Counter[str]:
         """Return how many fits were in a stack, under "", and how many in turn, under each reason."""
-        return Counter(fit.outcome.why_in_turn for fit in self.fits)
+        return Counter(fit.outcome.why_sequential for fit in self.fits)
 
     def _next(self) -> Any:
         if self._splits is None:
@@ -131,7 +131,7 @@ class Prepared:
         fits = plan_fits(self._base, self._candidates, data)
         do_fits(fits, data, self._workers, self._interrupts)
         if self._workers.verbose > 0:
-            print(_summary(Counter(fit.outcome.why_in_turn for fit in fits)))
+            print(_summary(Counter(fit.outcome.why_sequential for fit in fits)))
         return fits
 
 
@@ -155,7 +155,7 @@ class _HandOut:
         del vars(self.estimator)["set_params"], vars(self.estimator)["fit"]
         outcome = self._fit.outcome
         if _num_samples(X) != self._fit.n_rows or not _may_be_same(self._given, self._fit.params):
-            outcome.why_in_turn = _OTHERWISE
+            outcome.why_sequential = _OTHERWISE
             own = clone(self._base).set_params(**self._given)
             vars(self.estimator).clear()
             self.estimator.__class__ = type(own)

@@ -18,7 +18,7 @@ class BatchedGridSearchCV(BatchedSearch, GridSearchCV):
 
     The estimator is one of ours, or a pipeline that ends in one. The steps before the net are fitted once for each
     split and setting of their parameters. Whatever else comes, and nets that can't be in a stack, are trained in
-    turn: `in_turn_` says why.
+    turn: `sequential_fits_` says why.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ class BatchedGridSearchCV(BatchedSearch, GridSearchCV):
         The names of the features, where X had names.
     n_stacked_fits_ : int
         How many fits were trained in a stack; the refit is not counted.
-    in_turn_ : dict of str to int
+    sequential_fits_ : dict of str to int
         How many fits were trained in turn, for each reason.
 
     Raises
@@ -101,7 +101,7 @@ class BatchedGridSearchCV(BatchedSearch, GridSearchCV):
     >>> search = BatchedGridSearchCV(net, grid, cv=3).fit(X, y)
     >>> search.best_params_
     {'multioutputmlpregressor__lr': 0.01}
-    >>> search.n_stacked_fits_ + sum(search.in_turn_.values())
+    >>> search.n_stacked_fits_ + sum(search.sequential_fits_.values())
     6
     """
 
@@ -165,7 +165,7 @@ class BatchedRandomizedSearchCV(BatchedSearch, RandomizedSearchCV):
         As in `BatchedGridSearchCV`.
     n_stacked_fits_ : int
         How many fits were trained in a stack; the refit is not counted.
-    in_turn_ : dict of str to int
+    sequential_fits_ : dict of str to int
         How many fits were trained in turn, for each reason.
 
     Raises

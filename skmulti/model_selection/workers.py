@@ -24,7 +24,7 @@ class Outcome:
     estimator: Any
     error: Exception | None = None
     seconds: float = 0.0
-    why_in_turn: str = ""
+    why_sequential: str = ""
     words: str = ""
 
     def unpack(self) -> Outcome:
@@ -75,7 +75,7 @@ def train_list(
                 with usable_threads():
                     member = _begin(net, call, begun)
             except Exception as error:
-                outcome.error, outcome.why_in_turn = error, NOT_TRAINED
+                outcome.error, outcome.why_sequential = error, NOT_TRAINED
                 if progress is not None:
                     progress(1)
             else:
@@ -84,7 +84,7 @@ def train_list(
     with usable_threads():
         train_together([member for member, _ in members], working_memory=working_memory, progress=progress)
     for member, outcome in members:
-        outcome.error, outcome.why_in_turn = member.error, member.why_in_turn
+        outcome.error, outcome.why_sequential = member.error, member.why_sequential
         outcome.seconds += member.seconds
     for outcome in outcomes if travels else ():
         _pack(outcome)
@@ -102,7 +102,7 @@ def fit_alone(
     travels: bool,
 ) -> list[Outcome]:
     """Fit an estimator by its own `fit`, as scikit-learn does."""
-    outcome = Outcome(estimator, why_in_turn=why)
+    outcome = Outcome(estimator, why_sequential=why)
     start = time.perf_counter()
     try:
         estimator.fit(X, **fit_params) if y is None else estimator.fit(X, y, **fit_params)

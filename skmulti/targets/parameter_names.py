@@ -7,8 +7,8 @@ import dataclasses
 from skmulti.losses import COLUMN_LOSSES, ColumnLoss
 from skmulti.targets.columns import Columns
 
-# The columns of a line, and their loss.
-Line = tuple[tuple[int, ...], ColumnLoss]
+# The columns of an entry, and their loss.
+LossEntry = tuple[tuple[int, ...], ColumnLoss]
 
 
 def parse_name(name: str, prefix: str, columns: Columns) -> tuple[tuple[int, ...], str]:
@@ -33,17 +33,21 @@ def _loss_parameters() -> set[str]:
     return {field.name for loss in COLUMN_LOSSES.values() for field in dataclasses.fields(loss)}  # type: ignore[arg-type]
 
 
-def lines_inside(lines: list[Line], members: tuple[int, ...], columns: Columns, *, parameter: str) -> list[int]:
-    """Return which lines make up ``members``; a line that is cut in two is refused."""
-    inside = [i for i, (cols, _) in enumerate(lines) if set(cols) <= set(members)]
-    if sorted(c for i in inside for c in lines[i][0]) != sorted(members):
-        raise ValueError(shared_line_message(members, lines, columns, parameter=parameter))
+def entries_inside(
+    entries: list[LossEntry], members: tuple[int, ...], columns: Columns, *, parameter: str
+) -> list[int]:
+    """Return which entries make up ``members``; an entry that is cut in two is refused."""
+    inside = [i for i, (cols, _) in enumerate(entries) if set(cols) <= set(members)]
+    if sorted(c for i in inside for c in entries[i][0]) != sorted(members):
+        raise ValueError(shared_entry_message(members, entries, columns, parameter=parameter))
     return inside
 
 
-def shared_line_message(members: tuple[int, ...], lines: list[Line], columns: Columns, *, parameter: str) -> str:
-    """Return what to say of columns that are only some of those of a line."""
-    cols, loss = next(line for line in lines if set(line[0]) & set(members) and not set(line[0]) <= set(members))
+def shared_entry_message(
+    members: tuple[int, ...], entries: list[LossEntry], columns: Columns, *, parameter: str
+) -> str:
+    """Return what to say of columns that are only some of those of an entry."""
+    cols, loss = next(entry for entry in entries if set(entry[0]) & set(members) and not set(entry[0]) <= set(members))
     return (
         f"The {parameter!r} parameter must name all columns that share a loss, or none of them. Got "
         f"{', '.join(repr(columns.names[i]) for i in members)}, but {loss!r} is one term over "

@@ -11,7 +11,7 @@ import numpy as np
 from skmulti._checks import has_nan
 from skmulti.losses import ColumnLoss, SquaredError, Term, make_loss
 from skmulti.targets.columns import Columns
-from skmulti.targets.parameter_names import Line, lines_inside, parse_name, shared_line_message
+from skmulti.targets.parameter_names import LossEntry, entries_inside, parse_name, shared_entry_message
 from skmulti.targets.weights import resolve_weights
 
 
@@ -59,10 +59,10 @@ def resolve_terms(
     TypeError
         If a loss is something that can't be one.
     """
-    lines = _override_losses(_resolve_losses(loss, columns), columns, overrides)
-    lines.sort(key=lambda line: line[0][0])
-    weights = resolve_weights(loss_weights, lines, columns, overrides)
-    raw = _lay_out(lines, columns, heads)
+    entries = _override_losses(_resolve_losses(loss, columns), columns, overrides)
+    entries.sort(key=lambda entry: entry[0][0])
+    weights = resolve_weights(loss_weights, entries, columns, overrides)
+    raw = _lay_out(entries, columns, heads)
     learned = {term.columns: term.loss for term in before}
     return tuple(
         Term(
@@ -72,7 +72,7 @@ def resolve_terms(
             raw=raw[members],
             weight=weight,
         )
-        for (members, column_loss), weight in zip(lines, weights, strict=True)
+        for (members, column_loss), weight in zip(entries, weights, strict=True)
     )
 
 
@@ -85,7 +85,7 @@ def _fitted(
     before: ColumnLoss | None,
 ) -> ColumnLoss:
     """Let a loss learn from the rows that have all of its targets what it did not learn before."""
-    if type(loss).fitted_to is ColumnLoss.fitted_to and sample_weight is None and not has_nan(y):
+    if type(loss).adapt_to is ColumnLoss.adapt_to and sample_weight is None and not has_nan(y):
         return loss
     names = tuple(columns.names[i] for i in members)
     targets, weights = y[:, members].astype(np.float64), None
@@ -104,30 +104,30 @@ def _fitted(
             f"y must have rows with all columns of the loss {loss!r}: {', '.join(map(repr, names))}. Got none, "
             "counting those with a positive weight."
         )
-    return loss.fitted_to(targets[present], names, weights)
+    return loss.adapt_to(targets[present], names, weights)
 
 
-def _resolve_losses(loss: Any, columns: Columns) -> list[Line]:
+def _resolve_losses(loss: Any, columns: Columns) -> list[LossEntry]:
     everything = tuple(range(len(columns)))
     if isinstance(loss, Mapping):
         found = [(columns.find(key, parameter="loss"), value) for key, value in loss.items()]
         named = [column for members, _ in found for column in members]
         columns.refuse_twice(named, parameter="loss")
-        lines = [line for members, value in found for line in _lines(value, members, columns)]
+        entries = [entry for members, value in found for entry in _lines(value, members, columns)]
         rest = [column for column in everything if column not in named]
-        return lines + [((column,), SquaredError()) for column in rest]
+        return entries + [((column,), SquaredError()) for column in rest]
     if isinstance(loss, (list, tuple, np.ndarray)):
         if len(loss) != len(columns):
             raise ValueError(
                 f"The 'loss' parameter must hold one loss per column of y when it is a sequence: {len(columns)}. "
                 f"Got {len(loss)} instead."
             )
-        return [line for i, value in enumerate(loss) for line in _lines(value, (i,), columns)]
+        return [entry for i, value in enumerate(loss) for entry in _lines(value, (i,), columns)]
     return _lines(loss, everything, columns)
 
 
-def _lines(value: Any, members: tuple[int, ...], columns: Columns, *, parameter: str = "loss") -> list[Line]:
-    """Return the lines of one loss: one per column, or one for all of them, as the loss wants it."""
+def _lines(value: Any, members: tuple[int, ...], columns: Columns, *, parameter: str = "loss") -> list[LossEntry]:
+    """Return the entries of one loss: one per column, or one for all of them, as the loss wants it."""
     loss = make_loss(str(value) if isinstance(value, np.str_) else value, parameter=parameter)
     if loss.n_columns == 1:
         return [((member,), loss) for member in members]
@@ -139,7 +139,7 @@ def _lines(value: Any, members: tuple[int, ...], columns: Columns, *, parameter:
     return [(members, loss)]
 
 
-def _override_losses(lines: list[Line], columns: Columns, overrides: Mapping[str, Any]) -> list[Line]:
+def _override_losses(entries: list[LossEntry], columns: Columns, overrides: Mapping[str, Any]) -> list[LossEntry]:
     whole: list[tuple[tuple[int, ...], Any, str]] = []
     parts: list[tuple[tuple[int, ...], str, Any, str]] = []
     for name, value in overrides.items():
@@ -154,14 +154,14 @@ def _override_losses(lines: list[Line], columns: Columns, overrides: Mapping[str
         same = [c for members, field, _, _ in parts if field == part for c in members]
         columns.refuse_twice(same, parameter=f"loss__<column>__{part}")
     for members, value, name in whole:
-        lines = _without(lines, members, columns, parameter=name) + _lines(value, members, columns, parameter=name)
+        entries = _without(entries, members, columns, parameter=name) + _lines(value, members, columns, parameter=name)
     for members, field, value, name in parts:
-        inside = lines_inside(lines, members, columns, parameter=name)
-        lines = [
+        inside = entries_inside(entries, members, columns, parameter=name)
+        entries = [
             (cols, _replace(loss, field, value, name)) if i in inside else (cols, loss)
-            for i, (cols, loss) in enumerate(lines)
+            for i, (cols, loss) in enumerate(entries)
         ]
-    return lines
+    return entries
 
 
 def _replace(loss: ColumnLoss, field: str, value: Any, parameter: str) -> ColumnLoss:
@@ -180,23 +180,25 @@ def _replace(loss: ColumnLoss, field: str, value: Any, parameter: str) -> Column
     return dataclasses.replace(loss, **{field: value})
 
 
-def _without(lines: list[Line], members: tuple[int, ...], columns: Columns, *, parameter: str) -> list[Line]:
-    """Return the lines that keep clear of ``members``; a line that is cut in two is refused."""
-    kept = [line for line in lines if not set(line[0]) & set(members)]
-    for cols, _ in lines:
+def _without(
+    entries: list[LossEntry], members: tuple[int, ...], columns: Columns, *, parameter: str
+) -> list[LossEntry]:
+    """Return the entries that keep clear of ``members``; an entry that is cut in two is refused."""
+    kept = [entry for entry in entries if not set(entry[0]) & set(members)]
+    for cols, _ in entries:
         if set(cols) & set(members) and not set(cols) <= set(members):
-            raise ValueError(shared_line_message(members, lines, columns, parameter=parameter))
+            raise ValueError(shared_entry_message(members, entries, columns, parameter=parameter))
     return kept
 
 
 def _lay_out(
-    lines: list[Line], columns: Columns, heads: Sequence[tuple[int, ...]] | None
+    entries: list[LossEntry], columns: Columns, heads: Sequence[tuple[int, ...]] | None
 ) -> dict[tuple[int, ...], tuple[int, ...]]:
-    """Return the positions of each line's raw outputs: head by head, within a head in the order of columns."""
+    """Return the positions of each entry's raw outputs: head by head, within a head in the order of columns."""
     raw: dict[tuple[int, ...], tuple[int, ...]] = {}
     start = 0
     for head in heads if heads is not None else [tuple(range(len(columns)))]:
-        for cols, loss in lines:
+        for cols, loss in entries:
             if set(cols) <= set(head):
                 n_raw = loss.n_raw(len(cols))
                 raw[cols] = tuple(range(start, start + n_raw))

@@ -1,4 +1,4 @@
-"""The user's loss weights, one for each line of the loss table."""
+"""The user's loss weights, one for each entry of the loss table."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from skmulti.losses import Term, TorchLoss
 from skmulti.targets.columns import Columns
-from skmulti.targets.parameter_names import Line, lines_inside, parse_name
+from skmulti.targets.parameter_names import LossEntry, entries_inside, parse_name
 
 # Of the largest loss weight: Adam and AdamW learn from 1e-6 on nearly as from 1, and at 1e20 still; at 1e-7 less, at
 # 1e-8 and 1e30 hardly anything.
@@ -19,9 +19,9 @@ _LEAST, _MOST = 1e-6, 1e15
 
 
 def resolve_weights(
-    loss_weights: Any, lines: list[Line], columns: Columns, overrides: Mapping[str, Any]
+    loss_weights: Any, entries: list[LossEntry], columns: Columns, overrides: Mapping[str, Any]
 ) -> list[float]:
-    """Return one weight per line: what is not named weighs 1.
+    """Return one weight per entry: what is not named weighs 1.
 
     Raises
     ------
@@ -29,21 +29,21 @@ def resolve_weights(
         If a column is unknown or named twice, if the number of weights is another one, or if a weight is no finite
         number of 0 or more.
     """
-    weights = [1.0] * len(lines)
+    weights = [1.0] * len(entries)
     if isinstance(loss_weights, Mapping):
         found = [(columns.find(key, parameter="loss_weights"), key, w) for key, w in loss_weights.items()]
         columns.refuse_twice([c for members, _, _ in found for c in members], parameter="loss_weights")
         for members, key, weight in found:
-            _set_weight(weights, lines, members, _check_weight(weight, key), columns, "loss_weights")
+            _set_weight(weights, entries, members, _check_weight(weight, key), columns, "loss_weights")
     elif loss_weights is not None:
-        weights = _weights_by_position(loss_weights, lines, columns)
+        weights = _weights_by_position(loss_weights, entries, columns)
     overridden: list[int] = []
     for name, weight in overrides.items():
         if name.startswith("loss_weights__"):
             members, field = parse_name(name, "loss_weights__", columns)
             if field:
                 columns.find(name.removeprefix("loss_weights__"), parameter=name)
-            _set_weight(weights, lines, members, _check_weight(weight, columns.label(members), name), columns, name)
+            _set_weight(weights, entries, members, _check_weight(weight, columns.label(members), name), columns, name)
             overridden.extend(members)
     columns.refuse_twice(overridden, parameter="loss_weights__<column>")
     if not any(weights):
@@ -78,7 +78,7 @@ def refuse_untrainable(terms: Sequence[Term]) -> None:
         )
 
 
-def _weights_by_position(loss_weights: Any, lines: list[Line], columns: Columns) -> list[float]:
+def _weights_by_position(loss_weights: Any, entries: list[LossEntry], columns: Columns) -> list[float]:
     shape = np.shape(loss_weights)
     if shape != (len(columns),):
         raise ValueError(
@@ -86,24 +86,24 @@ def _weights_by_position(loss_weights: Any, lines: list[Line], columns: Columns)
             f"columns to weights. Got {f'shape {shape}' if shape else repr(loss_weights)} instead."
         )
     values = [_check_weight(weight, columns.names[i]) for i, weight in enumerate(loss_weights)]
-    for cols, loss in lines:
+    for cols, loss in entries:
         if len({values[i] for i in cols}) > 1:
             raise ValueError(
                 f"The 'loss_weights' parameter must give one weight to the columns that share the loss {loss!r}. "
                 f"Got {', '.join(f'{values[i]:g} for {columns.names[i]!r}' for i in cols)}."
             )
-    return [values[cols[0]] for cols, _ in lines]
+    return [values[cols[0]] for cols, _ in entries]
 
 
 def _set_weight(
     weights: list[float],
-    lines: list[Line],
+    entries: list[LossEntry],
     members: tuple[int, ...],
     weight: float,
     columns: Columns,
     parameter: str,
 ) -> None:
-    for i in lines_inside(lines, members, columns, parameter=parameter):
+    for i in entries_inside(entries, members, columns, parameter=parameter):
         weights[i] = weight
 
 

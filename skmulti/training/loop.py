@@ -13,9 +13,9 @@ from skmulti.training.device_rows import DeviceRows
 from skmulti.training.epoch_losses import BatchLosses, RowLosses
 from skmulti.training.loader import TensorLoader
 from skmulti.training.optimizers.flat import FlatOptimizer
-from skmulti.training.passes.network import written_pass
+from skmulti.training.passes.network import analytic_pass
 from skmulti.training.precision import InMixedPrecision
-from skmulti.training.steps import AutogradStep, WrittenStep, batches, check_raw
+from skmulti.training.steps import AnalyticStep, AutogradStep, batches, check_raw
 
 
 class TensorLoop:
@@ -55,7 +55,7 @@ class TensorLoop:
         self._forward = InMixedPrecision(module, device) if mixed_precision else module
         self._device = torch.device("cpu" if device is None else device)
         self._rows: dict[int, DeviceRows] = {}
-        self._step: WrittenStep | AutogradStep | None = None
+        self._step: AnalyticStep | AutogradStep | None = None
 
     def is_for(self, *parts: Any) -> bool:
         """Return whether these are still the parts."""
@@ -69,9 +69,9 @@ class TensorLoop:
         return self._step.name
 
     @property
-    def is_written(self) -> bool:
+    def is_analytic(self) -> bool:
         """Return whether steps go past the modules, which then need not know that they learn."""
-        return isinstance(self._step, WrittenStep)
+        return isinstance(self._step, AnalyticStep)
 
     def train(self, loader: TensorLoader) -> RowLosses | BatchLosses:
         """Go through the batches of a loader once and step after each."""
@@ -107,10 +107,10 @@ class TensorLoop:
             self._rows[key] = DeviceRows(loader.dataset, self._scaler, self._device)
         return self._rows[key]
 
-    def _choose_step(self, rows: DeviceRows) -> WrittenStep | AutogradStep:
+    def _choose_step(self, rows: DeviceRows) -> AnalyticStep | AutogradStep:
         plain = self._forward is self._module and rows.weight is None and self._criterion.rows_stand_alone
         if self._flat is not None and plain:
-            network = written_pass(self._module, self._flat.gradients, rows.input_shape)
+            network = analytic_pass(self._module, self._flat.gradients, rows.input_shape)
             if network is not None:
-                return WrittenStep(network, self._criterion, self._flat)
+                return AnalyticStep(network, self._criterion, self._flat)
         return AutogradStep(self._forward, self._criterion, self._optimizer, self._flat)

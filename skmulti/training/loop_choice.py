@@ -37,7 +37,7 @@ class TrainingLoop:
     ----------
     loop : {"tensor", "stack", "skorch"}
         Whose loop ran: ours on tensors, ours for many nets at once, or skorch's over batches.
-    step : {"written", "functional", "autograd"}
+    step : {"analytic", "functional", "autograd"}
         Whether the passes of the network were written out, taken from torch.func for all nets of a stack, or left to
         autograd.
     optimizer : {"flat", "stacked", "own"}
@@ -50,7 +50,7 @@ class TrainingLoop:
     >>> from skmulti import MultiOutputMLPRegressor
     >>> net = MultiOutputMLPRegressor(effort=None, max_epochs=1).fit([[0.0], [1.0]], [0.0, 1.0])
     >>> net.training_loop_
-    TrainingLoop(loop='tensor', step='written', optimizer='flat', reason='')
+    TrainingLoop(loop='tensor', step='analytic', optimizer='flat', reason='')
     """
 
     loop: str

@@ -22,7 +22,7 @@ def batches(X: Tensor, y: Tensor, weight: Tensor | None, batch_size: int) -> Ite
     return zip(X.split(batch_size), y.split(batch_size), weights, strict=True)
 
 
-class WrittenStep:
+class AnalyticStep:
     """Steps without a graph, for networks whose passes are written out and losses whose rows stand alone.
 
     Parameters
@@ -35,7 +35,7 @@ class WrittenStep:
         Where the network writes its gradients.
     """
 
-    name = "written"
+    name = "analytic"
 
     def __init__(self, network: Pass, criterion: MixedLoss, flat: FlatOptimizer) -> None:
         self._network, self._criterion, self._flat = network, criterion, flat

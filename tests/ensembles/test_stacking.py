@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.metrics import r2_score
 
 from skmulti import MultiOutputMLPRegressor
-from skmulti.ensembles.stacking import Blend
+from skmulti.ensembles.stacking import Stacking
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(80, 3))
@@ -22,14 +22,14 @@ def make_net(**params):
 
 
 def learned(y, held_out, weight=None, n_groups=2):
-    blend = Blend(list(range(n_groups)), 3, y.shape[1])
-    blend.learn(X[: len(y)], y, held_out, range(y.shape[1]), weight)
-    return blend
+    stacking = Stacking(list(range(n_groups)), 3, y.shape[1])
+    stacking.learn(X[: len(y)], y, held_out, range(y.shape[1]), weight)
+    return stacking
 
 
-def total(blend):
+def total(stacking):
     """Return how much the members count in each column."""
-    return blend.shares.sum(0).numpy()
+    return stacking.weights.sum(0).numpy()
 
 
 @settings(max_examples=30, deadline=None)
@@ -38,22 +38,22 @@ def test_shares_are_never_negative_and_never_more_than_one_together(seed, noise,
     rng = np.random.default_rng(seed)
     y = LINEAR + rng.normal(size=LINEAR.shape)
     held_out = np.stack([y + noise * rng.normal(size=y.shape), other * rng.normal(size=y.shape)])
-    blend = learned(y, held_out)
-    assert (blend.shares >= 0).all()
-    assert (total(blend) <= 1 + 1e-6).all()
+    stacking = learned(y, held_out)
+    assert (stacking.weights >= 0).all()
+    assert (total(stacking) <= 1 + 1e-6).all()
 
 
 def test_who_says_what_is_right_gets_nearly_all():
     y = RNG.normal(size=(80, 2))
-    blend = learned(y, np.stack([y, RNG.normal(size=y.shape)]))
-    assert (blend.shares[0] > 0.95).all()
-    assert (blend.shares[1] < 0.05).all()
+    stacking = learned(y, np.stack([y, RNG.normal(size=y.shape)]))
+    assert (stacking.weights[0] > 0.95).all()
+    assert (stacking.weights[1] < 0.05).all()
 
 
 def test_a_column_that_nobody_can_tell_is_predicted_by_its_mean():
     y = RNG.normal(size=(80, 1))
-    blend = learned(y, RNG.normal(size=(2, 80, 1)))
-    raws = blend([torch.randn(5, 1), torch.randn(5, 1)], torch.randn(5, 3))
+    stacking = learned(y, RNG.normal(size=(2, 80, 1)))
+    raws = stacking([torch.randn(5, 1), torch.randn(5, 1)], torch.randn(5, 3))
     assert torch.stack(raws).mean(0).abs().max() < 0.3
 
 
@@ -64,13 +64,13 @@ def test_a_linear_column_is_predicted_by_the_linear_model():
 
 
 def test_the_mean_of_what_members_go_on_to_say_is_the_joint_prediction():
-    blend = Blend([0, 1, 0], 2, 1)
-    blend.shares[:] = torch.tensor([[0.5], [0.2]])
-    blend.coef[:] = torch.tensor([[1.0], [2.0]])
-    blend.intercept[:] = 0.25
-    blend.is_blended[:] = True
+    stacking = Stacking([0, 1, 0], 2, 1)
+    stacking.weights[:] = torch.tensor([[0.5], [0.2]])
+    stacking.coef[:] = torch.tensor([[1.0], [2.0]])
+    stacking.intercept[:] = 0.25
+    stacking.is_stacked[:] = True
     raws = [torch.tensor([[value]]) for value in (1.0, 5.0, 3.0)]
-    joint = torch.stack(blend(raws, torch.tensor([[10.0, 20.0]])))
+    joint = torch.stack(stacking(raws, torch.tensor([[10.0, 20.0]])))
     assert_allclose(joint[[0, 2]].mean(), joint[1].item())
     assert_allclose(joint.mean(), 0.5 * 2 + 0.2 * 5 + 10 + 40 + 0.25)
     assert_allclose(np.ptp(joint.numpy()), 0.7 * 2)
@@ -81,31 +81,33 @@ def test_the_mean_of_what_members_go_on_to_say_is_the_joint_prediction():
 def test_members_of_any_groups_have_the_joint_prediction_as_their_mean(seed, groups, share):
     generator = torch.Generator().manual_seed(seed)
     groups = [sorted(set(groups)).index(group) for group in groups]
-    blend = Blend(groups, 2, 3)
-    blend.shares[:] = share * torch.rand(blend.shares.shape, generator=generator) / len(blend.shares)
-    blend.coef[:] = torch.randn(2, 3, generator=generator)
-    blend.low[:], blend.high[:] = -1.5, 2.0
-    blend.is_blended[:] = torch.tensor([True, True, False])
+    stacking = Stacking(groups, 2, 3)
+    stacking.weights[:] = share * torch.rand(stacking.weights.shape, generator=generator) / len(stacking.weights)
+    stacking.coef[:] = torch.randn(2, 3, generator=generator)
+    stacking.low[:], stacking.high[:] = -1.5, 2.0
+    stacking.is_stacked[:] = torch.tensor([True, True, False])
     raws = list(torch.randn(len(groups), 5, 3, generator=generator))
     inputs = torch.randn(5, 2, generator=generator)
-    said = torch.stack(blend(raws, inputs))
-    joint = (blend.shares[:, None] * blend.means_of_groups(raws)).sum(0) + inputs @ blend.coef
+    said = torch.stack(stacking(raws, inputs))
+    joint = (stacking.weights[:, None] * stacking.means_of_groups(raws)).sum(0) + inputs @ stacking.coef
     assert_allclose(said.mean(0)[:, :2], joint.clamp(-1.5, 2.0)[:, :2], atol=1e-5)
     assert_allclose(said[..., 2], torch.stack(raws)[..., 2], atol=1e-6)
 
 
 def test_equal_shares_are_the_mean_of_all_members():
     raws = [torch.randn(4, 2) for _ in range(5)]
-    blend = Blend([0, 1, 0, 1, 0], 3, 2)
+    stacking = Stacking([0, 1, 0, 1, 0], 3, 2)
     inputs = torch.randn(4, 3)
-    assert all(said is raw for said, raw in zip(blend(raws, inputs), raws, strict=True))
-    blend.is_blended[:] = True
-    assert_allclose(torch.stack(blend(raws, inputs)).mean(0), torch.stack(raws).mean(0), atol=1e-6)
+    assert all(said is raw for said, raw in zip(stacking(raws, inputs), raws, strict=True))
+    stacking.is_stacked[:] = True
+    assert_allclose(torch.stack(stacking(raws, inputs)).mean(0), torch.stack(raws).mean(0), atol=1e-6)
 
 
 def shares_of(*args):
-    blend = learned(*args)
-    return torch.cat([blend.shares, blend.coef, blend.intercept[None], blend.low[None], blend.high[None]]).numpy()
+    stacking = learned(*args)
+    return torch.cat(
+        [stacking.weights, stacking.coef, stacking.intercept[None], stacking.low[None], stacking.high[None]]
+    ).numpy()
 
 
 HELD_OUT = np.stack([LINEAR + 0.3 * RNG.normal(size=LINEAR.shape), np.tanh(LINEAR)])
@@ -123,8 +125,8 @@ def test_shares_are_those_that_suit_heavy_rows():
     is_first = (np.arange(80) < 40)[:, None]
     held_out = np.stack([np.where(is_first, y, 0), np.where(is_first, 0, y)])
     heavy_first, heavy_last = (learned(y, held_out, np.where(heavy, 1.0, 0.01)) for heavy in (is_first, ~is_first))
-    assert heavy_first.shares[0] > 1.3 * heavy_first.shares[1]
-    assert heavy_last.shares[1] > 1.3 * heavy_last.shares[0]
+    assert heavy_first.weights[0] > 1.3 * heavy_first.weights[1]
+    assert heavy_last.weights[1] > 1.3 * heavy_last.weights[0]
 
 
 def test_a_row_without_weight_or_target_is_as_if_it_were_not_there():
@@ -143,24 +145,24 @@ def test_rows_that_no_member_of_a_group_left_out_do_not_decide_about_shares():
     for other in (HELD_OUT[1, 50:], 1e6, np.nan):
         held_out = HELD_OUT.copy()
         held_out[0, 50:], held_out[1, 50:] = np.nan, other
-        shares.append(learned(LINEAR, held_out).shares)
+        shares.append(learned(LINEAR, held_out).weights)
     assert_allclose(shares[1], shares[0])
     assert_allclose(shares[2], shares[0])
-    assert not np.allclose(shares[0], learned(LINEAR, HELD_OUT).shares)
+    assert not np.allclose(shares[0], learned(LINEAR, HELD_OUT).weights)
 
 
 def test_the_order_of_rows_says_nothing():
     order = np.random.default_rng(1).permutation(80)
-    one, other = Blend([0, 1], 3, 2), Blend([0, 1], 3, 2)
+    one, other = Stacking([0, 1], 3, 2), Stacking([0, 1], 3, 2)
     one.learn(X, LINEAR, HELD_OUT, [0, 1])
     other.learn(X[order], LINEAR[order], HELD_OUT[:, order], [0, 1])
-    assert_allclose(one.shares, other.shares, rtol=1e-5)
+    assert_allclose(one.weights, other.weights, rtol=1e-5)
     assert_allclose(one.coef, other.coef, rtol=1e-4, atol=1e-6)
 
 
 def test_one_target_column_is_blended_too():
     net = make_net().fit(X, LINEAR[:, 0])
-    assert net.module_.blend.is_blended.all()
+    assert net.module_.stacking.is_stacked.all()
     y_pred, y_std = net.predict(X, return_std=True)
     assert y_pred.shape == y_std.shape == (80,)
     assert r2_score(LINEAR[:, 0], y_pred) > 0.98
@@ -169,8 +171,8 @@ def test_one_target_column_is_blended_too():
 @pytest.mark.parametrize("training_loop", ["auto", "skorch"])
 def test_bootstrap_and_either_loop_learn_shares_from_rows_that_were_left_out(training_loop):
     net = make_net(bootstrap=True, training_loop=training_loop).fit(X, LINEAR)
-    assert net.module_.blend.is_blended.all()
-    assert net.module_.blend.coef.any()
+    assert net.module_.stacking.is_stacked.all()
+    assert net.module_.stacking.coef.any()
 
 
 def test_predictions_stay_near_the_targets_that_were_seen():
@@ -183,8 +185,8 @@ def test_predictions_stay_near_the_targets_that_were_seen():
 
 def test_an_outlier_that_nobody_foresaw_is_never_predicted():
     y = np.where(np.arange(80) == 7, 50.0, LINEAR[:, 0])[:, None]
-    blend = learned(y, np.zeros((2, 80, 1)) + LINEAR[:, :1])
-    assert blend.high[0] < 20
+    stacking = learned(y, np.zeros((2, 80, 1)) + LINEAR[:, :1])
+    assert stacking.high[0] < 20
     heavy = np.exp(2 * X[:, :1])
     assert learned(heavy, np.stack([heavy, heavy])).high[0] > heavy.max()
 
@@ -192,8 +194,8 @@ def test_an_outlier_that_nobody_foresaw_is_never_predicted():
 def test_columns_of_other_losses_are_left_to_their_members():
     losses = ["squared_error", "absolute_error"]
     with_path, without = (make_net(loss=losses, linear_path=path).fit(X, LINEAR) for path in (True, False))
-    assert with_path.module_.blend.is_blended.tolist() == [True, False]
-    assert without.module_.blend is None
+    assert with_path.module_.stacking.is_stacked.tolist() == [True, False]
+    assert without.module_.stacking is None
     outputs = torch.stack([member._raw(member._encoded(X.astype("float64"))) for member in with_path.members_])
     expected = outputs.mean(0).double().numpy()[:, 1] * with_path.target_scaler_.scale[1]
     assert_allclose(with_path.predict(X)[:, 1], expected + with_path.target_scaler_.center[1], rtol=1e-5, atol=1e-6)
@@ -203,7 +205,7 @@ def test_missing_targets_and_rows_without_weight_say_nothing():
     y = LINEAR.copy()
     y[::3, 0] = np.nan
     net = make_net(missing_targets="mask").fit(X, y)
-    assert net.module_.blend.is_blended.all()
+    assert net.module_.stacking.is_stacked.all()
     assert net.score(X, LINEAR) > 0.9
     weight = np.ones(80)
     weight[40:] = 0
@@ -221,7 +223,7 @@ def test_weights_of_columns_choose_the_rows_of_each_column():
 
 def test_few_rows_leave_equal_shares():
     net = make_net().fit(X[:9], LINEAR[:9])
-    assert not net.module_.blend.is_blended.any()
+    assert not net.module_.stacking.is_stacked.any()
     assert np.isfinite(net.predict(X)).all()
 
 
@@ -236,8 +238,8 @@ def test_few_rows_leave_equal_shares():
 )
 def test_shares_stay_equal_where_no_rows_were_left_out(fit):
     net = fit(make_net())
-    assert not net.module_.blend.is_blended.any()
-    assert_allclose(net.module_.blend.shares, 0.5)
+    assert not net.module_.stacking.is_stacked.any()
+    assert_allclose(net.module_.stacking.weights, 0.5)
 
 
 def test_a_row_has_its_prediction_whatever_rows_are_beside_it():
@@ -256,14 +258,14 @@ def test_members_go_on_to_disagree():
 
 def test_a_table_too_large_for_a_ridge_regression_is_left_to_the_members(monkeypatch):
     monkeypatch.setattr("skmulti.ensembles.stacking._MOST_NUMBERS", 10)
-    blend = make_net().fit(X, LINEAR).module_.blend
-    assert blend.is_blended.all()
-    assert not blend.coef.any()
+    stacking = make_net().fit(X, LINEAR).module_.stacking
+    assert stacking.is_stacked.all()
+    assert not stacking.coef.any()
 
 
 def test_shares_are_learned_from_what_members_say_of_rows_that_they_left_out(monkeypatch):
     seen = {}
-    monkeypatch.setattr(Blend, "learn", lambda self, *args: seen.update(zip(("X", "y", "said"), args, strict=False)))
+    monkeypatch.setattr(Stacking, "learn", lambda self, *args: seen.update(zip(("X", "y", "said"), args, strict=False)))
     net = make_net(n_members=7, numeric_embedding="mixed").fit(X, LINEAR)
     assert_allclose(seen["y"] * net.target_scaler_.scale + net.target_scaler_.center, LINEAR, atol=1e-6)
     assert_array_equal(seen["X"], net._encoded(X))
@@ -281,10 +283,10 @@ def test_shares_are_learned_from_what_members_say_of_rows_that_they_left_out(mon
 def test_the_spread_of_members_counts_as_much_as_they_do():
     net = make_net(numeric_embedding=None).fit(X, np.abs(X[:, :2]) + X[:, 2:])
     each = np.stack([member.predict(X) for member in net.members_])
-    share = net.module_.blend.shares.sum(0).clamp(max=1).numpy()
+    share = net.module_.stacking.weights.sum(0).clamp(max=1).numpy()
     assert ((share > 0) & (share < 1)).all()
     assert_allclose(net.predict(X, return_std=True)[1], share * each.std(axis=0), rtol=1e-4)
 
 
 def test_the_order_of_groups_says_nothing():
-    assert_allclose(learned(LINEAR, HELD_OUT[::-1]).shares.flip(0), learned(LINEAR, HELD_OUT).shares, rtol=1e-5)
+    assert_allclose(learned(LINEAR, HELD_OUT[::-1]).weights.flip(0), learned(LINEAR, HELD_OUT).weights, rtol=1e-5)

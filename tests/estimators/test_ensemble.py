@@ -79,7 +79,7 @@ def test_members_are_nets_of_the_same_class_with_seeds_of_their_own(fitted):
     assert not torch.equal(parameters_of(fitted.members_[0]), parameters_of(fitted.members_[1]))
     own = ("n_members", "bootstrap", "random_state", "verbose")
     # What the ensemble was left to choose is chosen once, for all members.
-    chosen = {**fitted.get_params(), **fitted.recipe_}
+    chosen = {**fitted.get_params(), **fitted.settings_}
     for member in fitted.members_:
         given = {name: value for name, value in member.get_params().items() if name not in own}
         assert given == {name: value for name, value in chosen.items() if name not in own}
@@ -155,11 +155,11 @@ def test_every_loss_works_in_an_ensemble(example):
     assert (y_std > 0).all()
     assert np.isfinite(net.residuals(X, y)).all()
     assert np.isfinite(net.score(X, y))
-    if fitted_loss.says("quantiles"):
+    if fitted_loss.supports("quantiles"):
         levels = [0.5] if example.name == "quantile" else [0.3, 0.5, 0.8]
         read = net.predict_quantiles(X, levels)
         assert (np.diff(read, axis=-1) >= 0).all()
-    if fitted_loss.says("log_likelihood"):
+    if fitted_loss.supports("log_likelihood"):
         assert np.isfinite(net.negative_log_likelihood(X, y)).all()
 
 

@@ -22,7 +22,7 @@ from skmulti import (
     MultiOutputNetRegressor,
     TrainingDivergedError,
 )
-from skmulti.estimators.presets import EFFORTS, PLAIN_IMAGE, PLAIN_TABLE, recipe
+from skmulti.estimators.presets import EFFORTS, PLAIN_IMAGE, PLAIN_TABLE, preset
 from skmulti.model_selection import BatchedGridSearchCV
 
 RNG = np.random.default_rng(0)
@@ -47,8 +47,8 @@ def test_what_is_left_open_stays_open_for_the_user():
 @pytest.mark.parametrize("effort", EFFORTS)
 def test_the_recipe_says_what_open_parameters_were(effort):
     net = MultiOutputMLPRegressor(effort=effort, max_epochs=1, n_members=2, random_state=0).fit(X, Y)
-    expected = {**PLAIN_TABLE, **recipe("table", effort, (60, 3))}
-    assert net.recipe_ == {name: v for name, v in expected.items() if name not in ("max_epochs", "n_members")}
+    expected = {**PLAIN_TABLE, **preset("table", effort, (60, 3))}
+    assert net.settings_ == {name: v for name, v in expected.items() if name not in ("max_epochs", "n_members")}
     assert [len(net.members_), len(net.history_)] == [2, 1]
 
 
@@ -57,32 +57,32 @@ def test_the_recipe_says_what_open_parameters_were(effort):
 def test_a_net_that_is_given_its_recipe_is_the_same_net(cls, data, effort):
     few = {} if effort is None else {"n_members": 1 + (cls is MultiOutputMLPRegressor)}
     left_open = cls(effort=effort, max_epochs=2, random_state=0, **few).fit(data, Y[: len(data)])
-    told = cls(effort=None, max_epochs=2, random_state=0, **few, **left_open.recipe_).fit(data, Y[: len(data)])
-    assert not set(left_open.recipe_) & set(told.recipe_)
+    told = cls(effort=None, max_epochs=2, random_state=0, **few, **left_open.settings_).fit(data, Y[: len(data)])
+    assert not set(left_open.settings_) & set(told.settings_)
     assert_array_equal(told.predict(data), left_open.predict(data))
 
 
 @pytest.mark.parametrize(
-    "name", sorted({**PLAIN_TABLE, **recipe("table", "fast", (60, 3))}.keys() - {"n_members", "max_epochs"})
+    "name", sorted({**PLAIN_TABLE, **preset("table", "fast", (60, 3))}.keys() - {"n_members", "max_epochs"})
 )
 def test_each_parameter_that_is_given_leaves_the_others_to_the_dial(name):
     """The value is what the dial would say: nothing changes but who says it."""
     left_open = make_net().fit(X, Y)
-    chosen = left_open.recipe_
+    chosen = left_open.settings_
     net = make_net(**{name: chosen[name]}).fit(X, Y)
     options = {key for key in chosen if key.startswith("optimizer__")} | {"lr"}
     others = {key for key in chosen if key != name and not (name == "optimizer" and key in options)}
-    assert {key: net.recipe_[key] for key in others} == {key: chosen[key] for key in others}
-    assert name not in net.recipe_
+    assert {key: net.settings_[key] for key in others} == {key: chosen[key] for key in others}
+    assert name not in net.settings_
     if name != "optimizer":
         assert_array_equal(net.predict(X), left_open.predict(X))
 
 
 def test_more_effort_never_means_fewer_members_or_epochs():
     for n_rows in (20, 300, 5000, 10**5, 10**7):
-        recipes = [recipe("table", effort, (n_rows, 50)) for effort in EFFORTS]
+        presets = [preset("table", effort, (n_rows, 50)) for effort in EFFORTS]
         for name in ("n_members", "max_epochs"):
-            values = [values[name] for values in recipes]
+            values = [values[name] for values in presets]
             assert values == sorted(values)
             assert values[0] >= 2
 
@@ -98,7 +98,7 @@ def test_more_effort_never_means_fewer_members_or_epochs():
         ({"numeric_embedding": None}, lambda net: all(m.embedding_ is None for m in net.members_)),
         ({"numeric_embedding": "piecewise_linear"}, lambda net: all(m.embedding_ is not None for m in net.members_)),
         ({"scale_inputs": False}, lambda net: np.ndim(net.input_encoder_.scale) == 0),
-        ({"linear_path": False}, lambda net: net.module_.blend is None),
+        ({"linear_path": False}, lambda net: net.module_.stacking is None),
         ({"optimizer": torch.optim.SGD}, lambda net: type(net.members_[0].optimizer_) is torch.optim.SGD),
         ({"optimizer__weight_decay": 0.5}, lambda net: net.members_[0].optimizer_.defaults["weight_decay"] == 0.5),
         ({"lr": 0.125}, lambda net: net.members_[0].optimizer_.param_groups[0]["lr"] == 0.125),
@@ -111,7 +111,7 @@ def test_more_effort_never_means_fewer_members_or_epochs():
 )
 def test_what_is_given_wins_over_the_dial(params, seen):
     net = make_net(**params).fit(X, Y)
-    assert not set(params) & set(net.recipe_)
+    assert not set(params) & set(net.settings_)
     assert seen(net)
 
 
@@ -148,11 +148,11 @@ def test_any_module_is_trained_as_effort_says_and_keeps_its_layers(data):
 
     net = MultiOutputNetRegressor(Small, effort="fast", random_state=0).fit(data, Y[: len(data)])
     assert net.input_encoder_ is not None
-    assert net.recipe_["lr_schedule"] == "one_cycle"
+    assert net.settings_["lr_schedule"] == "one_cycle"
     assert hasattr(net, "members_") is (data is X)
     heads = MultiHeadRegressor(effort="fast", trunk="mlp" if data is X else "cnn").fit(data, Y[: len(data)])
-    assert heads.recipe_["optimizer"] is torch.optim.AdamW
-    assert not set(heads.recipe_) & {"activation", "hidden_layer_sizes", "channels"}
+    assert heads.settings_["optimizer"] is torch.optim.AdamW
+    assert not set(heads.settings_) & {"activation", "hidden_layer_sizes", "channels"}
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ def test_any_module_is_trained_as_effort_says_and_keeps_its_layers(data):
 )
 def test_what_is_given_wins_over_the_dial_for_images_too(params, seen):
     net = MultiOutputCNNRegressor(effort="fast", max_epochs=1, random_state=0, **params).fit(IMAGES, Y[:20])
-    assert not set(params) & set(net.recipe_)
+    assert not set(params) & set(net.settings_)
     assert seen(net)
 
 
@@ -192,14 +192,14 @@ def test_he_begins_with_the_mean_and_torch_does_not():
 )
 def test_a_fitted_net_goes_on_with_parameters_that_are_left_open_by_then(n_members, name, value):
     net = make_net(n_members=n_members, **{"max_epochs": 2, name: value}).fit(X, Y)
-    assert name not in net.recipe_
+    assert name not in net.settings_
     net.set_params(**{name: "auto"})
     n_epochs = len(net.history_)
     net.partial_fit(X, Y)
     assert getattr(net, name) == "auto"
-    assert len(net.history_) == n_epochs + (net.recipe_["max_epochs"] if name == "max_epochs" else 2)
-    expected = recipe("table", "fast", (60, 3))
-    assert net.recipe_[name] == expected[name]
+    assert len(net.history_) == n_epochs + (net.settings_["max_epochs"] if name == "max_epochs" else 2)
+    expected = preset("table", "fast", (60, 3))
+    assert net.settings_[name] == expected[name]
     for part in getattr(net, "members_", [net]):
         if name == "lr":
             assert part.optimizer_.param_groups[0]["lr"] == expected["lr"]
@@ -212,7 +212,7 @@ def test_a_learning_rate_acts_at_once_and_is_no_part_of_the_recipe_then(n_member
     parts = getattr(net, "members_", [net])
     assert [part.optimizer_.param_groups[0]["lr"] for part in parts] == [0.5] * n_members
     net.partial_fit(X, Y)
-    assert "lr" not in net.recipe_
+    assert "lr" not in net.settings_
     assert [part.optimizer_.param_groups[0]["lr"] for part in parts] == [0.5] * n_members
 
 
@@ -223,32 +223,32 @@ def test_another_effort_takes_effect_at_the_next_fit_and_not_before():
     assert_array_equal(net.predict(X), predicted)
     assert len(net.partial_fit(X, Y).members_) == n_members
     assert not hasattr(net.fit(X, Y), "members_")
-    assert net.recipe_["lr"] == PLAIN_TABLE["lr"]
+    assert net.settings_["lr"] == PLAIN_TABLE["lr"]
 
 
 def test_another_optimizer_has_none_of_the_options_that_were_chosen_for_ours():
     net = make_net(optimizer=torch.optim.Adam).fit(X, Y)
     assert net.members_[0].optimizer_.defaults["weight_decay"] == 0
-    assert net.recipe_["lr"] == PLAIN_TABLE["lr"]
+    assert net.settings_["lr"] == PLAIN_TABLE["lr"]
 
 
 def test_another_optimizer_keeps_what_was_given_with_it():
     net = make_net(optimizer=torch.optim.SGD, optimizer__momentum=0.5, lr=0.005).fit(X, Y)
     assert net.members_[0].optimizer_.defaults["momentum"] == 0.5
     assert net.members_[0].optimizer_.param_groups[0]["lr"] == 0.005
-    assert not {"lr", "optimizer__weight_decay", "optimizer__betas"} & set(net.recipe_)
+    assert not {"lr", "optimizer__weight_decay", "optimizer__betas"} & set(net.settings_)
 
 
 @pytest.mark.parametrize("callback", [LRScheduler("StepLR", step_size=1), Callback()], ids=["schedule", "other"])
 @pytest.mark.parametrize("is_named", [False, True])
 def test_only_callbacks_that_set_the_rate_take_the_schedules_place(callback, is_named):
     net = make_net(callbacks=[("mine", callback) if is_named else callback]).fit(X, Y)
-    assert (net.recipe_["lr_schedule"] is None) == isinstance(callback, LRScheduler)
+    assert (net.settings_["lr_schedule"] is None) == isinstance(callback, LRScheduler)
 
 
 def test_a_schedule_of_the_users_takes_the_place_of_ours():
     net = make_net(callbacks=[("step", LRScheduler("StepLR", step_size=1))]).fit(X, Y)
-    assert net.recipe_["lr_schedule"] is None
+    assert net.settings_["lr_schedule"] is None
     assert "lr_schedule" not in dict(net.members_[0].callbacks_)
 
 
@@ -337,13 +337,13 @@ def test_a_copy_predicts_the_same_and_goes_on_alike(again):
     net = make_net().fit(X, Y)
     other = again(net)
     assert_array_equal(other.predict(X), net.predict(X))
-    assert other.recipe_ == net.recipe_
+    assert other.settings_ == net.settings_
     assert_array_equal(other.partial_fit(X, Y).predict(X), net.partial_fit(X, Y).predict(X))
 
 
 def test_saved_parameters_bring_back_members_and_linear_path(tmp_path):
     net = make_net().fit(X, Y)
-    assert net.module_.blend.is_blended.all()
+    assert net.module_.stacking.is_stacked.all()
     net.save_params(f_params=tmp_path / "net.pt")
     again = make_net(random_state=1).initialize(X, Y)
     again.load_params(f_params=tmp_path / "net.pt")
@@ -364,7 +364,7 @@ def test_a_search_over_stacks_scores_as_one_net_after_the_other(grid):
     ours = BatchedGridSearchCV(net, grid, cv=2).fit(X, Y)
     theirs = GridSearchCV(net, grid, cv=2).fit(X, Y)
     assert_allclose(ours.cv_results_["mean_test_score"], theirs.cv_results_["mean_test_score"], rtol=1e-4)
-    assert ours.in_turn_ == {}
+    assert ours.sequential_fits_ == {}
 
 
 def test_a_search_over_defaults_leaves_them_open():
@@ -382,7 +382,7 @@ def test_nets_that_begin_beside_one_another_have_the_recipe_of_the_same_rows():
     rows, holdout = first._begin(table, y, None, (None, None, None))
     second._begin_beside(first, rows, holdout)
     assert len(rows.y) < 10_000
-    assert second.recipe_ == first.recipe_
+    assert second.settings_ == first.settings_
 
 
 def test_tags_say_whether_inputs_may_be_missing():
@@ -450,16 +450,16 @@ def test_bent_inputs_are_refused_for_images(images, shape):
 
 
 def test_large_and_wide_tables_are_not_bent():
-    assert recipe("table", "default", (300, 100))["numeric_embedding"] == "mixed"
-    assert recipe("table", "default", (300, 2000))["numeric_embedding"] is None
-    assert recipe("table", "default", (10**6, 100))["numeric_embedding"] is None
+    assert preset("table", "default", (300, 100))["numeric_embedding"] == "mixed"
+    assert preset("table", "default", (300, 2000))["numeric_embedding"] is None
+    assert preset("table", "default", (10**6, 100))["numeric_embedding"] is None
 
 
 def test_more_rows_mean_fewer_passes_over_them_and_a_wider_network():
-    recipes = [recipe("table", "default", (n_rows, 50)) for n_rows in (100, 2000, 20_000, 10**6)]
-    assert recipes[0] == recipes[1]
+    presets = [preset("table", "default", (n_rows, 50)) for n_rows in (100, 2000, 20_000, 10**6)]
+    assert presets[0] == presets[1]
     for name, falls in (("n_members", True), ("max_epochs", True), ("lr", True), ("hidden_layer_sizes", False)):
-        values = [values[name] for values in recipes]
+        values = [values[name] for values in presets]
         assert values == sorted(values, reverse=falls)
         assert values[0] != values[-1]
 
@@ -476,7 +476,7 @@ def test_the_module_of_an_ensemble_bends_inputs_for_those_who_want_it():
 
 def test_the_recipe_of_a_single_net_has_no_linear_path():
     net = make_net(n_members=1).fit(X, Y)
-    assert net.recipe_["linear_path"] is False
+    assert net.settings_["linear_path"] is False
     assert not hasattr(net, "members_")
 
 
@@ -492,7 +492,7 @@ def test_auto_on_a_table_is_what_the_docstring_says(effort, fraction):
         "early_stopping": True,
         "validation_fraction": fraction,
     }
-    assert {name: net.recipe_[name] for name in said} == said
+    assert {name: net.settings_[name] for name in said} == said
     assert "valid_loss" in net.history_[-1]
 
 
@@ -510,7 +510,7 @@ def test_auto_on_images_is_what_the_docstring_says(effort, n_members):
         "n_iter_no_change": 10,
         "n_members": n_members,
     }
-    assert {name: net.recipe_[name] for name in said} == said
+    assert {name: net.settings_[name] for name in said} == said
     assert "valid_loss" not in net.history_[-1]
 
 

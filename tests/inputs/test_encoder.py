@@ -210,7 +210,7 @@ def test_searches_read_frames_with_words_and_gaps(library, grid):
     table = frame() if library == "pandas" else pl.DataFrame(frame().to_dict("list"))
     ours, theirs = (search(make_net(), grid, cv=2).fit(table, Y) for search in (BatchedGridSearchCV, GridSearchCV))
     assert_allclose(ours.cv_results_["mean_test_score"], theirs.cv_results_["mean_test_score"], rtol=1e-3)
-    assert ours.in_turn_ == {}
+    assert ours.sequential_fits_ == {}
 
 
 def test_pipelines_and_cross_validation_take_frames_as_they_come():
@@ -458,7 +458,7 @@ def test_flat_images_are_no_table_to_heads_either():
     flat = IMAGES.reshape(20, -1)
     net = MultiHeadRegressor(trunk="cnn", image_shape=(3, 6, 5), effort="fast", max_epochs=1).fit(flat, Y[:20])
     assert not hasattr(net, "members_")
-    assert net.recipe_["early_stopping"] is False
+    assert net.settings_["early_stopping"] is False
 
 
 @pytest.mark.filterwarnings("ignore:X does not have valid feature names")

@@ -28,7 +28,7 @@ class Example:
 
     def fitted(self):
         y = self.draw(np.random.default_rng(0), 50)
-        return self.loss.fitted_to(y, tuple(f"y{i}" for i in range(self.n_columns)))
+        return self.loss.adapt_to(y, tuple(f"y{i}" for i in range(self.n_columns)))
 
 
 def normals(n_columns):

@@ -187,15 +187,15 @@ def test_the_unit_is_the_mean_training_box(cls, box_format):
     corners, weight = random_corners(30, 5), np.random.default_rng(0).random(30)
     as_center, names = target(corners, "cxcywh").numpy(), ("a", "b", "c", "d")
     y = target(corners, box_format).numpy()
-    np.testing.assert_allclose(cls(box_format).fitted_to(y, names).unit, as_center.mean(0))
-    weighted = cls(box_format).fitted_to(y, names, weight)
+    np.testing.assert_allclose(cls(box_format).adapt_to(y, names).unit, as_center.mean(0))
+    weighted = cls(box_format).adapt_to(y, names, weight)
     np.testing.assert_allclose(weighted.unit, weight @ as_center / weight.sum())
     assert_close(weighted.predict(torch.zeros(1, 4)), target(  # raw zeros are the mean box
         np.array([[weighted.unit[0] - weighted.unit[2] / 2, weighted.unit[1] - weighted.unit[3] / 2,
                    weighted.unit[0] + weighted.unit[2] / 2, weighted.unit[1] + weighted.unit[3] / 2]]),
         box_format,
     ).float())  # fmt: skip
-    assert cls(box_format, unit=UNIT).fitted_to(y, names).unit == UNIT
+    assert cls(box_format, unit=UNIT).adapt_to(y, names).unit == UNIT
 
 
 @each_loss
@@ -220,18 +220,18 @@ def test_boxes_that_never_overlap_are_refused(cls, size, box_format, side):
     if box_format == "xyxy" and size == 1e-12:
         # What is left of it in the corners is rounding.
         with pytest.raises(ValueError, match="boxes never overlap"):
-            cls(box_format).fitted_to(y, names)
+            cls(box_format).adapt_to(y, names)
         return
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
-        cls(box_format).fitted_to(y, names)
+        cls(box_format).adapt_to(y, names)
 
 
 @each_loss
 def test_equal_points_are_refused_and_equal_boxes_are_not(cls):
     names = ("x", "y", "w", "h")
     with pytest.raises(ValueError, match="boxes never overlap"):
-        cls().fitted_to(np.array([[1.0, 2.0, 0.0, 0.0]] * 3), names)
-    assert cls().fitted_to(np.array([[1.0, 2.0, 1e-9, 1e-9]] * 3), names).unit == (1, 2, 1e-9, 1e-9)
+        cls().adapt_to(np.array([[1.0, 2.0, 0.0, 0.0]] * 3), names)
+    assert cls().adapt_to(np.array([[1.0, 2.0, 1e-9, 1e-9]] * 3), names).unit == (1, 2, 1e-9, 1e-9)
 
 
 def test_some_points_among_boxes_leave_sides_in_the_range_of_the_others():
@@ -250,10 +250,10 @@ def test_boxes_of_negative_size_are_refused(cls):
     )
     y = np.array([[1, 1, 2, -1], [1, 1, -2, -3], [1, 1, 0, 0.0]])
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
-        cls().fitted_to(y, names)
+        cls().adapt_to(y, names)
     y[:, 2:] += y[:, :2]
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
-        cls("xyxy").fitted_to(y, names)
+        cls("xyxy").adapt_to(y, names)
 
 
 @each_loss

@@ -115,18 +115,18 @@ def test_a_point_just_below_low_is_read_inside(low):
     [([0.0, 359.0], 0.0), ([10.0, 500.0], 0.0), ([-1.0, 50.0], -180.0), ([-170.0, 170.0], -180.0)],
 )
 def test_low_follows_the_sign_of_the_training_targets(targets, low):
-    fitted = Circular().fitted_to(np.array(targets)[:, None], ("angle",))
+    fitted = Circular().adapt_to(np.array(targets)[:, None], ("angle",))
     assert fitted == Circular(low=low)
 
 
 def test_half_the_period_is_the_low_of_radians():
-    fitted = Circular(period=2 * math.pi).fitted_to(np.array([[-0.1]]), ("angle",))
+    fitted = Circular(period=2 * math.pi).adapt_to(np.array([[-0.1]]), ("angle",))
     assert fitted.low == -math.pi
 
 
 def test_a_given_low_stays():
     loss = Circular(low=90.0)
-    assert loss.fitted_to(np.array([[-5.0]]), ("angle",)) is loss
+    assert loss.adapt_to(np.array([[-5.0]]), ("angle",)) is loss
 
 
 def test_any_leading_dimensions_give_the_same_numbers():

@@ -104,16 +104,16 @@ def test_leading_dimensions_make_no_difference(example):
     assert loss.row_loss(raw[0], y[0]).shape == ()
     assert loss.row_loss(raw[:0], y[:0]).shape == (0,)
     assert loss.predict(raw_3[:0]).shape == (0, 3, 2, example.n_columns)
-    if loss.says("std"):
+    if loss.supports("std"):
         assert_close(loss.std(raw_3), loss.std(raw).unflatten(0, (5, 3, 2)), rtol=1e-12, atol=1e-12)
         assert loss.std(raw).shape == (30, example.n_columns)
         assert (loss.std(raw) > 0).all()
-    if loss.says("quantiles"):
+    if loss.supports("quantiles"):
         levels = [0.1, 0.5, 0.9] if example.name == "quantiles" else [0.5] if example.name == "quantile" else [0.2, 0.7]
         read = loss.quantiles(raw, levels)
         assert read.shape == (30, example.n_columns, len(levels))
         assert_close(loss.quantiles(raw_3, levels), read.unflatten(0, (5, 3, 2)), rtol=1e-12, atol=1e-12)
-    if loss.says("log_likelihood"):
+    if loss.supports("log_likelihood"):
         assert_close(loss.log_likelihood(raw_3, y_3), loss.log_likelihood(raw, y).unflatten(0, (5, 3, 2)))
 
 
@@ -140,7 +140,7 @@ def test_values_gradients_and_predictions_are_finite_at_the_edges(example, dtype
             assert value.isfinite().all(), size
             assert gradient.isfinite().all(), size
             assert loss.predict(size * direction).isfinite().all(), size
-            if loss.says("std"):
+            if loss.supports("std"):
                 assert loss.std(size * direction).isfinite().all(), size
 
 

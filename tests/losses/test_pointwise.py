@@ -139,7 +139,7 @@ def test_a_loss_is_a_value(loss):
     assert hash(loss) == hash(dataclasses.replace(loss))
     assert pickle.loads(pickle.dumps(loss)) == loss
     assert sum(loss == other for other in LOSSES) == 1
-    assert loss.fitted_to(np.zeros((3, 1)), ("x",)) == loss
+    assert loss.adapt_to(np.zeros((3, 1)), ("x",)) == loss
 
 
 @settings(deadline=None)

@@ -108,13 +108,13 @@ def test_the_prediction_is_the_mean_times_the_exponential(cls, params, power, de
 @each_loss
 def test_the_mean_is_learned_from_the_training_targets(cls, params, power, deviance):
     y, weight = amounts(power)[:, None], np.random.default_rng(3).random(200)
-    assert cls(**params).fitted_to(y, ("n",)).mean == pytest.approx(y.mean())
-    assert cls(**params).fitted_to(y, ("n",), weight).mean == pytest.approx((y[:, 0] * weight).sum() / weight.sum())
-    assert cls(**params, mean=9.0).fitted_to(y, ("n",)).mean == 9.0
+    assert cls(**params).adapt_to(y, ("n",)).mean == pytest.approx(y.mean())
+    assert cls(**params).adapt_to(y, ("n",), weight).mean == pytest.approx((y[:, 0] * weight).sum() / weight.sum())
+    assert cls(**params, mean=9.0).adapt_to(y, ("n",)).mean == 9.0
 
 
 def test_a_column_of_zeros_has_the_unit_1():
-    loss = Poisson().fitted_to(np.zeros((5, 1)), ("n",))
+    loss = Poisson().adapt_to(np.zeros((5, 1)), ("n",))
     assert loss.mean == 1.0
     assert loss.row_loss(torch.zeros(1, 1), torch.zeros(1, 1)) == 1.0
 
@@ -131,7 +131,7 @@ def test_a_column_of_zeros_has_the_unit_1():
 )
 def test_targets_that_such_an_amount_never_has_are_refused(loss, y, message):
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
-        loss.fitted_to(np.array(y, dtype=float)[:, None], ("n",))
+        loss.adapt_to(np.array(y, dtype=float)[:, None], ("n",))
 
 
 @pytest.mark.parametrize("power", [0.5, 3.1, float("nan"), "1.5", None], ids=repr)

@@ -26,7 +26,7 @@ def targets(rotations, n_columns):
 
 def loss_of(representation, n_columns):
     names = tuple(f"r{i}" for i in range(n_columns))
-    return Rotation(representation).fitted_to(FORMS[n_columns](Turn.random(5, 0)), names)
+    return Rotation(representation).adapt_to(FORMS[n_columns](Turn.random(5, 0)), names)
 
 
 def perfect_raw(rotations, representation):
@@ -145,7 +145,7 @@ def refused(n_columns, y, counts):
     which = ", ".join(f"{name!r} has {counts}" for name in names)
     message = f"The loss 'rotation' takes targets that are rotations. Others came: {which}."
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
-        Rotation().fitted_to(y, names)
+        Rotation().adapt_to(y, names)
 
 
 def test_targets_that_are_no_rotation_are_refused():
@@ -167,7 +167,7 @@ def test_groups_that_are_no_form_of_a_rotation_are_refused(n_columns):
         f"9 (a matrix, row by row). Got {n_columns}: {names}."
     )
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
-        Rotation().fitted_to(np.zeros((3, n_columns)), names)
+        Rotation().adapt_to(np.zeros((3, n_columns)), names)
 
 
 def test_an_unknown_representation_is_refused():

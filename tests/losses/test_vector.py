@@ -112,8 +112,8 @@ def test_targets_without_a_direction_are_refused():
     message = "The loss 'unit_vector' takes targets that are not all zero in a row. Others came: 'x' has 2, 'y' has 2."
     y = np.array([[0.0, 0.0], [0.0, 1.0], [0.0, 0.0], [-1.0, 0.0]])
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
-        UnitVector().fitted_to(y, ("x", "y"))
-    assert UnitVector().fitted_to(y[1::2], ("x", "y")) == UnitVector()
+        UnitVector().adapt_to(y, ("x", "y"))
+    assert UnitVector().adapt_to(y[1::2], ("x", "y")) == UnitVector()
 
 
 @pytest.mark.parametrize(("loss", "scaling"), [(Euclidean(), "group"), (UnitVector(), None)], ids=repr)

@@ -95,9 +95,9 @@ def test_it_is_read_and_measured_as_the_circular_loss_is():
         np.testing.assert_array_equal(difference, Circular(**params).difference(*y))
         assert (np.abs(difference) <= params.get("period", 360.0) / 2).all()
     names = ("angle",)
-    assert VonMisesNLL().fitted_to(np.array([[-3.0], [5.0]]), names).low == -180.0
-    assert VonMisesNLL().fitted_to(np.array([[3.0], [5.0]]), names).low == 0.0
-    assert VonMisesNLL(low=7.0).fitted_to(np.array([[-3.0]]), names).low == 7.0
+    assert VonMisesNLL().adapt_to(np.array([[-3.0], [5.0]]), names).low == -180.0
+    assert VonMisesNLL().adapt_to(np.array([[3.0], [5.0]]), names).low == 0.0
+    assert VonMisesNLL(low=7.0).adapt_to(np.array([[-3.0]]), names).low == 7.0
 
 
 def test_trained_points_end_at_the_angle_and_the_concentration_that_scipy_fits():

@@ -75,7 +75,7 @@ def check_same(found, expected):
 
 def check_counts(search, n_fits, *, n_stacked=None):
     """Check that each fit is counted once; n_stacked of them in stacks, by default all."""
-    assert search.n_stacked_fits_ + sum(search.in_turn_.values()) == n_fits
-    assert all(reason and n > 0 for reason, n in search.in_turn_.items())
+    assert search.n_stacked_fits_ + sum(search.sequential_fits_.values()) == n_fits
+    assert all(reason and n > 0 for reason, n in search.sequential_fits_.items())
     if STACKS or n_stacked == 0:
         assert search.n_stacked_fits_ == (n_fits if n_stacked is None else n_stacked)

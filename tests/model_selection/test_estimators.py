@@ -130,7 +130,7 @@ def test_candidates_that_replace_the_net():
     search = BatchedGridSearchCV(make_pipe(), grid, cv=2, error_score="raise").fit(X, Y)
     expected = theirs(search).fit(X, Y)
     check_same(search, expected)
-    assert search.in_turn_["Ridge is not an estimator of skmulti"] == 2
+    assert search.sequential_fits_["Ridge is not an estimator of skmulti"] == 2
     check_counts(search, 8, n_stacked=6)
     assert type(search.best_estimator_[-1]) is type(expected.best_estimator_[-1])
 
@@ -186,7 +186,7 @@ def test_a_module_of_the_users_own():
     net = MultiOutputNetRegressor(Straight, max_epochs=3, random_state=0)
     search = BatchedGridSearchCV(net, LRS, cv=2, error_score="raise").fit(X, Y)
     check_same(search, theirs(search).fit(X, Y))
-    assert search.n_stacked_fits_ + sum(search.in_turn_.values()) == 6
+    assert search.n_stacked_fits_ + sum(search.sequential_fits_.values()) == 6
 
 
 def test_images_are_trained_in_turn():
@@ -202,7 +202,7 @@ def test_images_are_trained_in_turn():
 def test_an_estimator_of_scikit_learn_is_fitted_as_ever(make_search):
     search = search_over(make_search, Ridge(), {"alpha": [0.1, 1, 10]}, return_train_score=True).fit(X, Y)
     check_same(search, theirs(search).fit(X, Y))
-    assert search.in_turn_ == {"Ridge is not an estimator of skmulti": 6}
+    assert search.sequential_fits_ == {"Ridge is not an estimator of skmulti": 6}
     assert search.n_stacked_fits_ == 0
 
 
@@ -210,7 +210,7 @@ def test_what_wraps_a_net_is_fitted_as_ever():
     wrapped = TransformedTargetRegressor(make_net(), transformer=StandardScaler())
     search = BatchedGridSearchCV(wrapped, {"regressor__lr": [1e-2, 1e-1]}, cv=2, error_score="raise").fit(X, Y)
     check_same(search, theirs(search).fit(X, Y))
-    assert search.in_turn_ == {"TransformedTargetRegressor is not an estimator of skmulti": 4}
+    assert search.sequential_fits_ == {"TransformedTargetRegressor is not an estimator of skmulti": 4}
 
 
 class OwnFit(MultiOutputMLPRegressor):
@@ -240,7 +240,7 @@ def test_what_cannot_be_known_is_fitted_by_its_own_fit(estimator, reason):
     grid = {name.get(type(estimator).__name__, "max_epochs"): [1, 3]}
     search = BatchedGridSearchCV(estimator, grid, cv=2, error_score="raise").fit(X, Y)
     check_same(search, theirs(search).fit(X, Y))
-    assert search.in_turn_ == {reason: 4}
+    assert search.sequential_fits_ == {reason: 4}
 
 
 def test_tensors_and_lists_are_data_too():

@@ -64,7 +64,7 @@ def test_a_bad_parameter_of_one_candidate_is_its_own_error(make_search):
     with pytest.warns(FitFailedWarning, match=r"(?s)2 fits failed out of.*The 'max_epochs' parameter of"):
         search.fit(X, Y)
     assert np.isnan(search.cv_results_["mean_test_score"]).sum() == 1
-    assert search.in_turn_["its fit failed before training"] == 2
+    assert search.sequential_fits_["its fit failed before training"] == 2
     check_counts(search, 6, n_stacked=4)
 
 

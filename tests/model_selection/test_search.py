@@ -41,7 +41,7 @@ def test_a_fitted_search_has_the_attributes_of_scikit_learn(make_search):
     assert {name for name in vars(search) if name.endswith("_")} == {
         *(name for name in vars(expected) if name.endswith("_")),
         "n_stacked_fits_",
-        "in_turn_",
+        "sequential_fits_",
     }
     assert type(search.best_estimator_) is MultiOutputMLPRegressor
     assert search.best_score_ == search.cv_results_["mean_test_score"].max()
@@ -224,7 +224,7 @@ def test_masks_are_splits_too(make_search):
     first = np.arange(40) < 15
     search = search_over(make_search, make_net(), LRS, cv=[(first, ~first), (~first, first)]).fit(X, Y)
     check_same(search, theirs(search).fit(X, Y))
-    assert not any("not planned" in reason for reason in search.in_turn_)
+    assert not any("not planned" in reason for reason in search.sequential_fits_)
 
 
 @both_searches

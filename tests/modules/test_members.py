@@ -31,7 +31,7 @@ def default():
 
 @pytest.fixture(scope="module")
 def module(default):
-    assert default.recipe_["numeric_embedding"] == "mixed"
+    assert default.settings_["numeric_embedding"] == "mixed"
     return default.module_.eval()
 
 

@@ -53,7 +53,7 @@ def assert_as_alone(nets, data=None, *, stacked=True, atol=1e-5):
         expected, error = alone(net, *given)
         assert type(member.error) is type(error)
         assert str(member.error) == str(error)
-        assert bool(member.why_in_turn) is not stacked, member.why_in_turn
+        assert bool(member.why_sequential) is not stacked, member.why_sequential
         if expected.__sklearn_is_fitted__():
             assert_same_net(member.net, expected, atol)
         else:

@@ -7,7 +7,7 @@ from skorch.callbacks import EarlyStopping, EpochScoring, Freezer, GradientNormC
 
 from skmulti import MultiHeadRegressor, MultiOutputCNNRegressor, MultiOutputNetRegressor
 from skmulti.losses import Huber
-from skmulti.training.stack.member_run import Entrant
+from skmulti.training.stack.member_run import MemberRun
 from skmulti.training.stack.plan import bytes_of
 from skmulti.training.stack.train import Member, train_together
 from tests.training.stacked import NOTHING, assert_as_alone, mlp, rows, together
@@ -216,17 +216,17 @@ def test_convolutions_are_trained_in_turn():
     members = assert_as_alone(
         [MultiOutputCNNRegressor(effort=None, random_state=i, max_epochs=1) for i in range(2)], stacked=False
     )
-    assert "convolutions" in members[0].why_in_turn
+    assert "convolutions" in members[0].why_sequential
 
 
 def test_a_callback_that_wants_batches_is_given_them_in_turn():
     nets = [mlp(random_state=i, callbacks=[("clip", GradientNormClipping(1.0))]) for i in range(2)]
-    assert "listens to batches" in assert_as_alone(nets, stacked=False)[0].why_in_turn
+    assert "listens to batches" in assert_as_alone(nets, stacked=False)[0].why_sequential
 
 
 def test_a_net_of_another_shape_is_trained_in_turn():
     members = together([mlp(hidden_layer_sizes=h, random_state=0) for h in (3, 3, 4)], [(X, Y, None, NOTHING)] * 3)
-    assert [bool(member.why_in_turn) for member in members] == [False, False, True]
+    assert [bool(member.why_sequential) for member in members] == [False, False, True]
 
 
 def test_schedules_and_scores_of_epochs_see_each_member():
@@ -252,14 +252,14 @@ def test_a_member_that_diverges_leaves_its_neighbours_as_they_are():
 def test_a_net_that_was_trained_before_goes_on_where_it_was():
     begun, expected = ([mlp(random_state=i, loss={3: "circular"}).fit(X, Y) for i in range(3)] for _ in range(2))
     for net in begun:
-        net._take_recipe()
+        net._take_preset()
     members = [Member(net, net._check_rows(X, Y, None)) for net in begun]
     train_together(members)
     for member, net in zip(members, expected, strict=True):
         net.partial_fit(X, Y)
         for ours, theirs in zip(member.net.module_.parameters(), net.module_.parameters(), strict=True):
             torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
-        assert not member.why_in_turn
+        assert not member.why_sequential
 
 
 def test_twenty_steps_give_the_parameters_of_twenty_steps_alone():
@@ -273,10 +273,10 @@ def test_twenty_steps_give_the_parameters_of_twenty_steps_alone():
 
 def test_a_stack_is_cut_to_the_memory_that_it_may_take():
     nets = [mlp(random_state=i) for i in range(6)]
-    size = bytes_of(Entrant(Member(*begun(nets[0])))) / 2**20
+    size = bytes_of(MemberRun(Member(*begun(nets[0])))) / 2**20
     whole, cut = (together(nets, [(X, Y, None, NOTHING)] * 6, working_memory=n * size) for n in (7, 2.5))
     for ours, theirs in zip(whole, cut, strict=True):
-        assert not theirs.why_in_turn
+        assert not theirs.why_sequential
         for one, other in zip(ours.net.module_.parameters(), theirs.net.module_.parameters(), strict=True):
             torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-5)
 
@@ -287,7 +287,7 @@ def begun(net):
 
 def test_memory_for_one_net_only_is_a_reason():
     members = together([mlp(random_state=i) for i in range(3)], [(X, Y, None, NOTHING)] * 3, working_memory=1e-3)
-    assert {member.why_in_turn for member in members} == {"'working_memory' has room for one net only"}
+    assert {member.why_sequential for member in members} == {"'working_memory' has room for one net only"}
 
 
 def test_progress_counts_all_members():
@@ -322,7 +322,7 @@ def test_members_of_ensembles_share_a_stack_and_are_told_to_their_ensembles():
     nets = [mlp(random_state=i, n_members=3) for i in range(2)]
     counted = []
     members = together([*nets, mlp(random_state=5)], [(X, Y, None, NOTHING)] * 3, progress=counted.append)
-    assert [member.why_in_turn for member in members] == ["", "", ""]
+    assert [member.why_sequential for member in members] == ["", "", ""]
     assert sum(counted) == 3
     for net, member in zip(nets, members, strict=False):
         np.testing.assert_allclose(member.net.predict(X), net.fit(X, Y).predict(X), rtol=1e-4, atol=1e-4)
@@ -362,7 +362,7 @@ class Shared(Leaky):
 )
 def test_a_net_that_can_not_be_stacked_says_why(net, reason):
     members = together([net.set_params(max_epochs=1, random_state=i) for i in range(2)], [(X, Y, None, NOTHING)] * 2)
-    assert all(reason in member.why_in_turn for member in members)
+    assert all(reason in member.why_sequential for member in members)
     assert all(member.error is None for member in members)
 
 
@@ -372,5 +372,5 @@ def test_a_method_of_a_subclass_that_a_stack_would_pass_over_is_called_in_turn()
             self.heard_ = True
 
     members = together([Own(random_state=i, max_epochs=1) for i in range(2)], [(X, Y, None, NOTHING)] * 2)
-    assert all("overrides on_train_end" in member.why_in_turn for member in members)
+    assert all("overrides on_train_end" in member.why_sequential for member in members)
     assert all(member.net.heard_ for member in members)

@@ -162,7 +162,7 @@ def test_an_ensemble_is_read_with_its_own_number_of_threads(four_threads, monkey
     seen = set()
     X = np.random.default_rng(0).normal(size=(60, 3))
     net = MultiOutputMLPRegressor(max_epochs=1, n_threads=n_threads, random_state=0).fit(X, X)
-    for part in (net.module_.blend, nn.Linear):
+    for part in (net.module_.stacking, nn.Linear):
         forward = part.forward
         monkeypatch.setattr(part, "forward", lambda *args, f=forward: seen.add(torch.get_num_threads()) or f(*args))
     net.predict(X)

@@ -15,7 +15,7 @@ from skmulti.training.passes.layers import Flatten, Gradients, Pass, passes_of
 from skmulti.training.passes.layout import layout_of
 
 
-def written_pass(module: nn.Module, gradients: Gradients, input_shape: tuple[int, ...]) -> Pass | None:
+def analytic_pass(module: nn.Module, gradients: Gradients, input_shape: tuple[int, ...]) -> Pass | None:
     """Return a module's forward and backward pass where all of it is known, or None.
 
     Parameters
@@ -37,10 +37,10 @@ def written_pass(module: nn.Module, gradients: Gradients, input_shape: tuple[int
     Examples
     --------
     >>> import torch
-    >>> from skmulti.training.passes.network import written_pass
+    >>> from skmulti.training.passes.network import analytic_pass
     >>> linear = torch.nn.Linear(1, 1, bias=False)
     >>> gradients = {linear.weight: torch.empty(1, 1)}
-    >>> known = written_pass(torch.nn.Sequential(linear), gradients, input_shape=(1,))
+    >>> known = analytic_pass(torch.nn.Sequential(linear), gradients, input_shape=(1,))
     >>> with torch.no_grad():
     ...     raw = known.forward(torch.tensor([[2.0], [3.0]]))
     ...     known.backward(torch.ones(2, 1), for_input=False)

@@ -41,7 +41,7 @@ class StackedPasses:
         The shape of one row of the inputs.
     """
 
-    name = "written"
+    name = "analytic"
 
     def __init__(
         self,

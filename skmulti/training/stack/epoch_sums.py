@@ -15,7 +15,7 @@ from skmulti.training.stack.rows import StackedBatch
 _NUMBERS_TO_WAIT = 2**16
 
 
-class Tally:
+class LossAccumulator:
     """Adds up the losses of batches.
 
     Parameters

@@ -58,7 +58,7 @@ class Good:
         """Do nothing: the stack has given the module its last good numbers."""
 
 
-class Entrant:
+class MemberRun:
     """A net that trains in a stack, in step with others.
 
     Parameters
@@ -187,7 +187,7 @@ class Entrant:
                 net._give_up(error, self.X, self.y, self._n_epochs_before)
         finally:
             net._leave_training()
-            net._leave_recipe()
+            net._leave_preset()
             self.has_left = True
 
     def start_again(self) -> bool:

@@ -13,7 +13,7 @@ from skmulti.training.loop_choice import overridden, uncompiled, why_skorch
 from skmulti.training.optimizers.flat import FlatOptimizer
 from skmulti.training.passes.hooks import does_more
 from skmulti.training.passes.stacked import shape_of
-from skmulti.training.stack.member_run import Entrant
+from skmulti.training.stack.member_run import MemberRun
 from skmulti.training.threads import available_threads, choose_threads
 
 _MiB = 2**20
@@ -23,10 +23,10 @@ _LEAST_MEMBERS = 8
 _WORK_PER_THREAD = 1_000_000
 
 
-def why_alone(entrant: Entrant) -> str:
+def why_alone(run: MemberRun) -> str:
     """Return why a net must be trained in its own loop, or an empty string."""
-    net, module = entrant.net, entrant.net.module_
-    for loader, training in ((entrant.loader, True), (entrant.valid, False)):
+    net, module = run.net, run.net.module_
+    for loader, training in ((run.loader, True), (run.valid, False)):
         reason = "" if loader is None else why_skorch(net, net.base_net, loader, training=training)
         if reason:
             return reason
@@ -53,9 +53,9 @@ def _shares(module: nn.Module) -> bool:
     return len(parameters) > len(set(parameters))
 
 
-def key_of(entrant: Entrant) -> Any:
+def key_of(run: MemberRun) -> Any:
     """Return what nets must have in common to be one stack; it may be compared and hashed."""
-    net, module, optimizer = entrant.net, entrant.net.module_, entrant.net.optimizer_
+    net, module, optimizer = run.net, run.net.module_, run.net.optimizer_
     shape: Any = shape_of(module, net._encoded_shape)
     foreign = shape is None
     if foreign:
@@ -72,17 +72,17 @@ def key_of(entrant: Entrant) -> Any:
         tuple((term.columns, term.raw) for term in criterion.terms),
         criterion.takes_any_batch,
         criterion.fill is None,
-        entrant.member.rows.sample_weight is None,
-        entrant.loader.batch_size,
-        None if entrant.valid is None else entrant.valid.batch_size,
+        run.member.rows.sample_weight is None,
+        run.loader.batch_size,
+        None if run.valid is None else run.valid.batch_size,
         # Where rows of a batch see one another, there must be no padding.
-        entrant.loader.n_rows if mixes_rows else None,
+        run.loader.n_rows if mixes_rows else None,
         net.n_threads,
         net._encoded_shape,
     )
 
 
-def in_order(entrants: Sequence[Entrant]) -> list[Entrant]:
+def in_order(runs: Sequence[MemberRun]) -> list[MemberRun]:
     """Return the nets as a stack wants them: falling numbers of batches, and what is computed together together."""
     tables: list[Any] = []
     options: list[Any] = []
@@ -92,53 +92,53 @@ def in_order(entrants: Sequence[Entrant]) -> list[Entrant]:
             known.append(value)
         return known.index(value)
 
-    def rank(entrant: Entrant) -> tuple[int, ...]:
-        net = entrant.net
+    def rank(run: MemberRun) -> tuple[int, ...]:
+        net = run.net
         table = [(term.loss, term.columns) for term in net.terms_]
         groups = [{k: v for k, v in g.items() if k != "params"} for g in net.optimizer_.param_groups]
-        return -len(entrant.loader), position(table, tables), position(groups, options), id(net.target_scaler_)
+        return -len(run.loader), position(table, tables), position(groups, options), id(net.target_scaler_)
 
-    return sorted(entrants, key=rank)
+    return sorted(runs, key=rank)
 
 
-def threads_for(entrants: Sequence[Entrant]) -> int:
+def threads_for(runs: Sequence[MemberRun]) -> int:
     """Return how many threads a stack is worth: batched products share out members, and need few multiplications."""
-    net = entrants[0].net
-    work = len(entrants) * entrants[0].loader.batch_size * net._work_per_row
+    net = runs[0].net
+    work = len(runs) * runs[0].loader.batch_size * net._work_per_row
     if net.n_threads != "auto":
         return choose_threads(net.n_threads, work)
-    return max(1, min(available_threads(), len(entrants), work // _WORK_PER_THREAD))
+    return max(1, min(available_threads(), len(runs), work // _WORK_PER_THREAD))
 
 
-def cut(entrants: Sequence[Entrant], working_memory: float) -> list[list[Entrant]]:
+def cut(runs: Sequence[MemberRun], working_memory: float) -> list[list[MemberRun]]:
     """Cut a stack into parts of about equal size that fit into memory.
 
     Parameters
     ----------
-    entrants : sequence of Entrant
+    runs : sequence of MemberRun
         The nets.
     working_memory : float
         The memory of a part, in MiB.
     """
-    n_bytes = bytes_of(entrants[0])
+    n_bytes = bytes_of(runs[0])
     near = max(_LEAST_MEMBERS, _BYTES_OF_ONE_PART // n_bytes)
     most = max(1, min(near, int(working_memory * _MiB // n_bytes)))
-    n_parts = -(-len(entrants) // most)
-    bounds = [len(entrants) * i // n_parts for i in range(n_parts + 1)]
-    return [list(entrants[start:stop]) for start, stop in pairwise(bounds)]
+    n_parts = -(-len(runs) // most)
+    bounds = [len(runs) * i // n_parts for i in range(n_parts + 1)]
+    return [list(runs[start:stop]) for start, stop in pairwise(bounds)]
 
 
-def fitting(stacks: Sequence[list[Entrant]], working_memory: float) -> list[list[list[Entrant]]]:
+def fitting(stacks: Sequence[list[MemberRun]], working_memory: float) -> list[list[list[MemberRun]]]:
     """Return the stacks in groups, each of as many as fit into memory side by side, and of one at least.
 
     Parameters
     ----------
-    stacks : sequence of lists of Entrant
+    stacks : sequence of lists of MemberRun
         The stacks.
     working_memory : float
         The memory of a group, in MiB.
     """
-    groups: list[list[list[Entrant]]] = []
+    groups: list[list[list[MemberRun]]] = []
     room = 0.0
     for stack in stacks:
         n_bytes = len(stack) * bytes_of(stack[0])
@@ -150,14 +150,14 @@ def fitting(stacks: Sequence[list[Entrant]], working_memory: float) -> list[list
     return groups
 
 
-def bytes_of(entrant: Entrant) -> int:
+def bytes_of(run: MemberRun) -> int:
     """Return about how many bytes one member of a stack takes."""
-    module, loader = entrant.net.module_, entrant.loader
+    module, loader = run.net.module_, run.loader
     n_parameters = sum(value.numel() for value in (*module.parameters(), *module.buffers()))
     # Values, gradients, two moments, the last good ones; and the best ones, where it stops early.
-    copies = 5 + (entrant.valid is not None)
-    n_units = sum(p.shape[0] for p in module.parameters() if p.ndim > 1) + len(entrant.net.target_names_)
-    n_inputs = int(torch.tensor(entrant.net._encoded_shape).prod())
+    copies = 5 + (run.valid is not None)
+    n_units = sum(p.shape[0] for p in module.parameters() if p.ndim > 1) + len(run.net.target_names_)
+    n_inputs = int(torch.tensor(run.net._encoded_shape).prod())
     # Each layer keeps what comes in and what goes out, and gradients of both.
     per_row = 4 * n_units + 2 * n_inputs
     return 4 * (copies * n_parameters + per_row * loader.batch_size) + 8 * loader.n_rows

@@ -18,7 +18,7 @@ from skmulti.training.ensemble_log import EnsembleLog
 from skmulti.training.interrupt import was_interrupted
 from skmulti.training.rows import Rows
 from skmulti.training.stack import StackTrainer
-from skmulti.training.stack.member_run import Entrant
+from skmulti.training.stack.member_run import MemberRun
 from skmulti.training.stack.plan import cut, fitting, in_order, key_of, threads_for, why_alone
 from skmulti.training.stack.rows import Sources
 from skmulti.training.threads import AdaptiveThreads
@@ -45,7 +45,7 @@ class Member:
         What its training raised: the net keeps its last good parameters then.
     seconds : float
         Its share of the time.
-    why_in_turn : str
+    why_sequential : str
         Why it was trained by itself, empty if in a stack.
     seconds_of_epochs : dict of int to float
         Its share of the time of each epoch that was in a stack, by the place in the history.
@@ -58,7 +58,7 @@ class Member:
     holdout: Rows | None = None
     error: Exception | None = None
     seconds: float = 0.0
-    why_in_turn: str = ""
+    why_sequential: str = ""
     seconds_of_epochs: dict[int, float] = field(default_factory=dict)
     log: EnsembleLog | None = None
 
@@ -114,26 +114,26 @@ def train_together(
     """
     memory = float(sklearn.get_config()["working_memory"] if working_memory is None else working_memory)
     parts = [member.net._parts(member.rows, member.holdout) if _is_many(member) else [member] for member in members]
-    stacks: dict[Any, list[Entrant]] = {}
+    stacks: dict[Any, list[MemberRun]] = {}
     for part in chain.from_iterable(parts):
-        entrant = _enter(part)
-        if entrant is not None:
-            stacks.setdefault(key_of(entrant), []).append(entrant)
+        run = _enter(part)
+        if run is not None:
+            stacks.setdefault(key_of(run), []).append(run)
     done = AmountDone(parts, [_is_many(member) for member in members], progress or _ignore)
     runnable = []
-    for entrants in stacks.values():
-        for stack in cut(in_order(entrants), memory):
-            if len(entrants) == 1:
-                stack[0].member.why_in_turn = _WITHOUT_OTHERS
+    for runs in stacks.values():
+        for stack in cut(in_order(runs), memory):
+            if len(runs) == 1:
+                stack[0].member.why_sequential = _WITHOUT_OTHERS
             elif len(stack) == 1:
-                stack[0].member.why_in_turn = "'working_memory' has room for one net only"
+                stack[0].member.why_sequential = "'working_memory' has room for one net only"
             else:
                 runnable.append(stack)
     for together in fitting(runnable, memory) if in_step else [[stack] for stack in runnable]:
         _train_stacks(together, done)
     for part in chain.from_iterable(parts):
-        if part.why_in_turn:
-            _train_in_turn(part)
+        if part.why_sequential:
+            _train_sequentially(part)
             done.finish([part])
     for member, own in zip(members, parts, strict=True):
         if _is_many(member):
@@ -152,46 +152,46 @@ def _join(member: Member, parts: Sequence[Member]) -> None:
     except Exception as error:
         member.error = error
     member.seconds = sum(part.seconds for part in parts)
-    member.why_in_turn = next((part.why_in_turn for part in parts if part.why_in_turn), "")
+    member.why_sequential = next((part.why_sequential for part in parts if part.why_sequential), "")
 
 
-def _enter(member: Member) -> Entrant | None:
+def _enter(member: Member) -> MemberRun | None:
     """Return a net that may enter a stack; None for one that must be trained in turn."""
     try:
-        entrant = Entrant(member)
-        member.why_in_turn = why_alone(entrant)
+        run = MemberRun(member)
+        member.why_sequential = why_alone(run)
     except Exception:
         # Its own training finds the same error, and puts back what it must.
-        member.why_in_turn = "it can't be trained"
-    return None if member.why_in_turn else entrant
+        member.why_sequential = "it can't be trained"
+    return None if member.why_sequential else run
 
 
-def _train_stacks(stacks: Sequence[list[Entrant]], done: AmountDone) -> None:
+def _train_stacks(stacks: Sequence[list[MemberRun]], done: AmountDone) -> None:
     """Train stacks side by side, an epoch of each in turn."""
     with AdaptiveThreads(max(map(threads_for, stacks))) as threads:
         running = [_epochs_of_stack(stack, threads) for stack in stacks]
         try:
             while running:
                 heard = [(epochs, next(epochs, None)) for epochs in running]
-                running = [epochs for epochs, entrants in heard if entrants is not None]
-                trained = [entrant for _, entrants in heard for entrant in entrants or ()]
+                running = [epochs for epochs, runs in heard if runs is not None]
+                trained = [run for _, runs in heard for run in runs or ()]
                 _print_epochs_of_stacks(trained)
-                over = [entrant.member for entrant in trained if entrant.has_left]
-                done.add_epoch([entrant.member for entrant in trained], finished=over)
+                over = [run.member for run in trained if run.has_left]
+                done.add_epoch([run.member for run in trained], finished=over)
         finally:
             for epochs in running:
                 epochs.close()
 
 
-def _epochs_of_stack(entrants: list[Entrant], threads: AdaptiveThreads) -> Generator[list[Entrant], None, None]:
+def _epochs_of_stack(runs: list[MemberRun], threads: AdaptiveThreads) -> Generator[list[MemberRun], None, None]:
     """Train a stack; yield after each epoch those who were in it."""
     reason, failure, seconds, start = "", None, 0.0, time.perf_counter()
     try:
-        for entrant in entrants:
-            if entrant.member.log is not None:
-                entrant.net._on_member_epoch = _ignore
-            entrant.begin()
-        trainer = StackTrainer(entrants, Sources(), threads)
+        for run in runs:
+            if run.member.log is not None:
+                run.net._on_member_epoch = _ignore
+            run.begin()
+        trainer = StackTrainer(runs, Sources(), threads)
         reason = trainer.why_not()
         if not reason:
             with closing(trainer.epochs()) as epochs:
@@ -200,37 +200,37 @@ def _epochs_of_stack(entrants: list[Entrant], threads: AdaptiveThreads) -> Gener
                     yield begun
                     start = time.perf_counter()
     except (KeyboardInterrupt, GeneratorExit):
-        for entrant in entrants:
-            if not entrant.has_left:
-                entrant.end(None)
+        for run in runs:
+            if not run.has_left:
+                run.end(None)
         raise
     except Exception as error:
         reason, failure = f"its stack failed: {error}", error
     seconds += time.perf_counter() - start
-    for entrant in entrants:
-        entrant.member.seconds = seconds / len(entrants)
-        if reason and not entrant.has_left:
-            if entrant.start_again():
-                entrant.member.why_in_turn = reason
-                entrant.member.seconds_of_epochs.clear()
+    for run in runs:
+        run.member.seconds = seconds / len(runs)
+        if reason and not run.has_left:
+            if run.start_again():
+                run.member.why_sequential = reason
+                run.member.seconds_of_epochs.clear()
             else:
                 # It had been trained before, and can't go back to where it was.
-                entrant.member.error = failure
+                run.member.error = failure
 
 
-def _print_epochs_of_stacks(entrants: Sequence[Entrant]) -> None:
-    for log in {id(entrant.member.log): entrant.member.log for entrant in entrants}.values():
-        own = [entrant for entrant in entrants if entrant.member.log is log]
+def _print_epochs_of_stacks(runs: Sequence[MemberRun]) -> None:
+    for log in {id(run.member.log): run.member.log for run in runs}.values():
+        own = [run for run in runs if run.member.log is log]
         try:
             if log is not None:
-                log.print_epochs([entrant.member for entrant in own])
+                log.print_epochs([run.member for run in own])
         except Exception as error:
             # As an error of its callbacks ends a single net, this one ends the ensemble, and none beside it.
-            for entrant in own:
-                entrant.member.error, entrant.is_over = error, True
+            for run in own:
+                run.member.error, run.is_over = error, True
 
 
-def _train_in_turn(member: Member) -> None:
+def _train_sequentially(member: Member) -> None:
     start = time.perf_counter()
     if member.log is not None:
         member.net._on_member_epoch = partial(member.log.print_epochs, [member])

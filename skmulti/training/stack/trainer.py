@@ -15,9 +15,9 @@ from skmulti.training.optimizers.stacked import StackedOptimizer
 from skmulti.training.optimizers.stacked_parameters import StackedParameters
 from skmulti.training.passes.functional import FunctionalNetwork
 from skmulti.training.passes.stacked import StackedPasses, shape_of
-from skmulti.training.stack.epoch_sums import Tally
+from skmulti.training.stack.epoch_sums import LossAccumulator
 from skmulti.training.stack.losses import StackedLosses
-from skmulti.training.stack.member_run import Entrant, MemberLosses
+from skmulti.training.stack.member_run import MemberLosses, MemberRun
 from skmulti.training.stack.rows import Sources, StackedRows
 from skmulti.training.threads import AdaptiveThreads
 
@@ -30,7 +30,7 @@ class StackTrainer:
 
     Parameters
     ----------
-    entrants : sequence of Entrant
+    runs : sequence of MemberRun
         The nets, in the order of falling numbers of batches; see `skmulti.training.stack.plan`.
     sources : Sources
         Their rows.
@@ -40,25 +40,25 @@ class StackTrainer:
 
     def __init__(
         self,
-        entrants: Sequence[Entrant],
+        runs: Sequence[MemberRun],
         sources: Sources,
         threads: AdaptiveThreads,
     ) -> None:
         self._threads = threads
-        self._entrants, self._sources = list(entrants), sources
-        modules = [entrant.net.module_ for entrant in entrants]
+        self._entrants, self._sources = list(runs), sources
+        modules = [run.net.module_ for run in runs]
         self._parameters = StackedParameters(modules)
-        self._best: dict[Entrant, list[Tensor]] = {}
-        self._marks = {entrant: entrant.mark() for entrant in entrants if entrant.is_watched}
-        self._generators = [entrant.net._streams.generator() for entrant in entrants]
+        self._best: dict[MemberRun, list[Tensor]] = {}
+        self._marks = {run: run.mark() for run in runs if run.is_watched}
+        self._generators = [run.net._streams.generator() for run in runs]
         self._optimizer = StackedOptimizer(
-            [entrant.net.optimizer_ for entrant in entrants],
+            [run.net.optimizer_ for run in runs],
             modules,
             self._parameters,
-            [len(entrant.loader) for entrant in entrants],
+            [len(run.loader) for run in runs],
         )
-        for loaders in ([e.loader for e in entrants], [e.valid for e in entrants if e.valid is not None]):
-            sources.add([(own, e.net.target_scaler_) for own, e in zip(loaders, entrants, strict=False)])
+        for loaders in ([e.loader for e in runs], [e.valid for e in runs if e.valid is not None]):
+            sources.add([(own, e.net.target_scaler_) for own, e in zip(loaders, runs, strict=False)])
         self._bind()
 
     def why_not(self) -> str:
@@ -70,7 +70,7 @@ class StackTrainer:
         # Batch normalisation wants two rows at least.
         return self._network.why_not(rows.gather(torch.zeros(2, dtype=torch.int64))[0])
 
-    def epochs(self) -> Generator[list[Entrant], None, None]:
+    def epochs(self) -> Generator[list[MemberRun], None, None]:
         """Train until nobody is left; yield after each epoch those who began it.
 
         Who closes the iterator ends the training as an interruption does.
@@ -82,27 +82,27 @@ class StackTrainer:
                 yield begun
         except (KeyboardInterrupt, GeneratorExit):
             # As in skorch, what was learned so far is kept.
-            for entrant in self._entrants:
-                entrant.is_over = True
+            for run in self._entrants:
+                run.is_over = True
             self._leave()
             raise
         except Exception:
             self._release(range(len(self._entrants)))
-            for entrant in self._entrants:
-                entrant.net._leave_training()
+            for run in self._entrants:
+                run.net._leave_training()
             raise
 
     def _bind(self) -> None:
         """Join what belongs to the present members."""
-        entrants = self._entrants
-        scalers = [entrant.net.target_scaler_ for entrant in entrants]
+        runs = self._entrants
+        scalers = [run.net.target_scaler_ for run in runs]
         self._rows = StackedRows(
-            [entrant.loader for entrant in entrants],
-            [self._sources.of(e.loader, scaler) for e, scaler in zip(entrants, scalers, strict=True)],
+            [run.loader for run in runs],
+            [self._sources.of(e.loader, scaler) for e, scaler in zip(runs, scalers, strict=True)],
         )
-        self._losses = StackedLosses([uncompiled(entrant.net.criterion_) for entrant in entrants])
+        self._losses = StackedLosses([uncompiled(run.net.criterion_) for run in runs])
         self._valid: StackedRows | None = None
-        held_out = [entrant.valid for entrant in entrants if entrant.valid is not None]
+        held_out = [run.valid for run in runs if run.valid is not None]
         if held_out:
             self._valid = StackedRows(
                 held_out,
@@ -110,8 +110,8 @@ class StackTrainer:
                 batch_size=_ROWS_TO_VALIDATE if self._losses.takes_any_batch else None,
                 keeps_all=True,
             )
-        modules = [entrant.net.module_ for entrant in entrants]
-        input_shape = entrants[0].net._encoded_shape
+        modules = [run.net.module_ for run in runs]
+        input_shape = runs[0].net._encoded_shape
         self._network: StackedPasses | FunctionalNetwork
         if shape_of(modules[0], input_shape) is None:
             self._network = FunctionalNetwork(modules, self._parameters)
@@ -119,13 +119,13 @@ class StackTrainer:
             self._network = StackedPasses(modules, self._parameters, self._generators, input_shape)
 
     def _run_epoch(self) -> None:
-        for entrant in self._entrants:
-            entrant.begin_epoch()
+        for run in self._entrants:
+            run.begin_epoch()
         self._leave()
         start = time.perf_counter()
         if not self._entrants:
             return
-        watched = [k for k, entrant in enumerate(self._entrants) if entrant.is_watched]
+        watched = [k for k, run in enumerate(self._entrants) if run.is_watched]
         if watched:
             self._parameters.fetch(watched)
             for k in watched:
@@ -141,20 +141,20 @@ class StackTrainer:
         finite = self._parameters.renew_good(sorted(sound))
         self._parameters.publish(watched)
         way = TrainingLoop("stack", self._network.name, "stacked")
-        for k, entrant in enumerate(self._entrants):
-            entrant.good.finite = finite[k]
-            entrant.net.training_loop_ = way
-            entrant.end_epoch(train[k], valid[k])
-            if entrant.improved:
-                self._keep_best(k, entrant)
+        for k, run in enumerate(self._entrants):
+            run.good.finite = finite[k]
+            run.net.training_loop_ = way
+            run.end_epoch(train[k], valid[k])
+            if run.improved:
+                self._keep_best(k, run)
         seconds = (time.perf_counter() - start) / len(self._entrants)
-        for entrant in self._entrants:
-            entrant.member.seconds_of_epochs[len(entrant.net.history_) - 1] = seconds
+        for run in self._entrants:
+            run.member.seconds_of_epochs[len(run.net.history_) - 1] = seconds
         self._leave()
 
     @torch.no_grad()
     def _train(self) -> list[MemberLosses]:
-        tally = Tally(self._losses, len(self._entrants))
+        accumulator = LossAccumulator(self._losses, len(self._entrants))
         for batch in self._rows.batches():
             n_members = len(batch.sizes)
             self._threads.begin_step()
@@ -162,30 +162,30 @@ class StackTrainer:
             raw = self._network.forward(batch.X, batch.sizes)
             self._network.backward(self._losses.gradient(raw, batch))
             self._optimizer.step(n_members)
-            tally.add(raw, batch)
+            accumulator.add(raw, batch)
             self._threads.end_step(n_members)
-        return tally.of_members()
+        return accumulator.of_members()
 
     @torch.no_grad()
     def _validate(self) -> list[MemberLosses]:
         assert self._valid is not None
-        tally = Tally(self._losses, len(self._entrants))
+        accumulator = LossAccumulator(self._losses, len(self._entrants))
         self._network.narrow(len(self._entrants))
         for batch in self._valid.batches():
-            tally.add(self._network.evaluate(batch.X), batch)
-        return tally.of_members()
+            accumulator.add(self._network.evaluate(batch.X), batch)
+        return accumulator.of_members()
 
-    def _keep_best(self, k: int, entrant: Entrant) -> None:
+    def _keep_best(self, k: int, run: MemberRun) -> None:
         values = [value[k] for value in self._parameters.numbers()]
-        if entrant in self._best:
-            torch._foreach_copy_(self._best[entrant], values)
+        if run in self._best:
+            torch._foreach_copy_(self._best[run], values)
         else:
-            self._best[entrant] = [value.clone() for value in values]
+            self._best[run] = [value.clone() for value in values]
 
     def _leave(self) -> None:
         """Let those go whose training is over."""
         changed = {e for e in self._entrants if e.is_watched and e.mark() != self._marks[e]}
-        over = [k for k, entrant in enumerate(self._entrants) if entrant.is_over or entrant in changed]
+        over = [k for k, run in enumerate(self._entrants) if run.is_over or run in changed]
         if not over:
             return
         self._release(over)
@@ -198,13 +198,13 @@ class StackTrainer:
         self._generators = [self._generators[k] for k in rest]
         if rest:
             self._bind()
-        for entrant in leaving:
-            best = self._best.pop(entrant, None)
-            numbers = None if best is None else _named(entrant.net.module_, best)
-            if entrant.is_over:
-                entrant.end(numbers)
+        for run in leaving:
+            best = self._best.pop(run, None)
+            numbers = None if best is None else _named(run.net.module_, best)
+            if run.is_over:
+                run.end(numbers)
             else:
-                entrant.go_on_alone(numbers)
+                run.go_on_alone(numbers)
 
     def _release(self, members: Sequence[int]) -> None:
         """Give members their numbers, what their optimizers remember, and their random streams."""

@@ -32,7 +32,7 @@ SGD = {"optimizer": torch.optim.SGD, "optimizer__momentum": 0.9}
 )
 def test_an_mlp_learns_the_same_by_written_steps(params):
     ours, theirs = both(**params)
-    assert ours.training_loop_.step == "written"
+    assert ours.training_loop_.step == "analytic"
     assert ours.training_loop_.optimizer == "flat"
     assert_same(ours, theirs)
 
@@ -44,7 +44,7 @@ def test_an_mlp_learns_the_same_by_written_steps(params):
 )
 def test_heads_learn_the_same_by_written_steps(params):
     ours, theirs = both(cls=MultiHeadRegressor, loss={0: "huber", 1: "circular"}, **params)
-    assert ours.training_loop_.step == "written"
+    assert ours.training_loop_.step == "analytic"
     assert_same(ours, theirs)
 
 
@@ -55,10 +55,10 @@ def images_net(cls, **params):
 @pytest.mark.parametrize(
     ("params", "step"),
     [
-        ({}, "written"),
-        ({"channels": (4, 6), "kernel_size": 5, "activation": "silu", "dropout": 0.3}, "written"),
-        ({"channels_last": True, "image_shape": (6, 3, 4)}, "written"),
-        ({"image_shape": (9, 8)}, "written"),
+        ({}, "analytic"),
+        ({"channels": (4, 6), "kernel_size": 5, "activation": "silu", "dropout": 0.3}, "analytic"),
+        ({"channels_last": True, "image_shape": (6, 3, 4)}, "analytic"),
+        ({"image_shape": (9, 8)}, "analytic"),
         ({"pooling": "average"}, "autograd"),
         ({"pool_size": 3}, "autograd"),
         ({"kernel_size": 2}, "autograd"),
@@ -79,7 +79,7 @@ def test_images_learn_the_same(params, step):
 def test_images_in_other_networks_learn_the_same():
     flat = images_net(MultiOutputMLPRegressor)
     heads = images_net(MultiHeadRegressor, trunk="cnn", channels=(4,))
-    assert flat[0].training_loop_.step == heads[0].training_loop_.step == "written"
+    assert flat[0].training_loop_.step == heads[0].training_loop_.step == "analytic"
     assert_same(*flat)
     assert_same(*heads)
 
@@ -167,13 +167,13 @@ def sequential(*layers):
     [
         (Shared(), "autograd", "flat"),
         (OneMemory, "autograd", "own"),
-        (sequential(nn.ReLU(inplace=True), nn.Identity(), nn.LayerNorm(6, bias=False)), "written", "flat"),
-        (sequential(nn.LayerNorm(6, elementwise_affine=False), nn.Tanh()), "written", "flat"),
+        (sequential(nn.ReLU(inplace=True), nn.Identity(), nn.LayerNorm(6, bias=False)), "analytic", "flat"),
+        (sequential(nn.LayerNorm(6, elementwise_affine=False), nn.Tanh()), "analytic", "flat"),
         (sequential(nn.BatchNorm1d(6, affine=False)), "autograd", "flat"),
-        (sequential(nn.Dropout(0.0), nn.Linear(6, 6, bias=False), nn.ELU(0.5)), "written", "flat"),
+        (sequential(nn.Dropout(0.0), nn.Linear(6, 6, bias=False), nn.ELU(0.5)), "analytic", "flat"),
         (sequential(nn.PReLU()), "autograd", "flat"),
         (nn.utils.parametrizations.weight_norm(nn.Linear(5, 4)), "autograd", "flat"),
-        (nn.Sequential(nn.Flatten(), nn.Linear(5, 4)), "written", "flat"),
+        (nn.Sequential(nn.Flatten(), nn.Linear(5, 4)), "analytic", "flat"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, nn.Module) else value,
 )

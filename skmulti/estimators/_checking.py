@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.utils._param_validation import validate_parameter_constraints
 from sklearn.utils.validation import column_or_1d
 from skorch.dataset import Dataset
 from torch.utils.data import DataLoader
 
 from skmulti._checks import check_same_length, has_nan
+from skmulti._compat import validate_parameter_constraints
 from skmulti.estimators._effort import EffortNet
 from skmulti.estimators.presets import AS_GIVEN
 from skmulti.targets.validation import Targets, check_sample_weight, check_targets

@@ -5,8 +5,7 @@ from __future__ import annotations
 from math import prod
 from typing import Any
 
-from sklearn.utils._param_validation import StrOptions
-
+from skmulti._compat import StrOptions
 from skmulti.modules._layers import check_shape
 
 # How many channels images usually have, where it tells an axis of channels from one of space.

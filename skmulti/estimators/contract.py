@@ -27,6 +27,7 @@ from skorch import NeuralNetRegressor
 from skorch.dataset import unpack_data
 from skorch.history import History
 
+from skmulti._compat import BatchNorm
 from skmulti.estimators._before import Before, Turn
 from skmulti.prediction.raw_outputs import n_padding_rows
 
@@ -362,4 +363,4 @@ def _with_inherited_parameters(cls: type) -> inspect.Signature:
 
 def has_batch_norm(module: torch.nn.Module) -> bool:
     """Return whether ``module`` normalises over the batch, so that a batch of one row can't be trained on."""
-    return any(isinstance(part, torch.nn.modules.batchnorm._BatchNorm) for part in module.modules())
+    return any(isinstance(part, BatchNorm) for part in module.modules())

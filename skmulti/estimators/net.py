@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 import numpy as np
 import torch
-from sklearn.utils._param_validation import Interval, Options, StrOptions
 from skorch.dataset import Dataset
 
+from skmulti._compat import Interval, Options, StrOptions
 from skmulti.estimators._ensemble import EnsembleNet
 from skmulti.estimators.presets import EFFORTS
 from skmulti.modules import MLP

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 from sklearn.exceptions import UndefinedMetricWarning
-from sklearn.utils.validation import _check_sample_weight, check_array, check_consistent_length
+from sklearn.utils.validation import check_array, check_consistent_length
 
 from skmulti._checks import warn, without_mask
+from skmulti._compat import check_row_weights
 
 
 def check_table(y_true: Any, y_pred: Any, sample_weight: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -34,7 +35,7 @@ def check_table(y_true: Any, y_pred: Any, sample_weight: Any) -> tuple[np.ndarra
             f"Got {true.shape[1]} in y_true and {pred.shape[1]} in y_pred."
         )
     rows = np.ones(len(true)) if sample_weight is None else sample_weight
-    rows = _check_sample_weight(rows, true, dtype=np.float64, ensure_non_negative=True)
+    rows = check_row_weights(rows, true, dtype=np.float64, ensure_non_negative=True)
     return true, pred, np.where(np.isnan(true), 0.0, rows[:, None])
 
 

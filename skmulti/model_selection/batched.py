@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.base import is_classifier
 from sklearn.model_selection import check_cv
-from sklearn.utils._param_validation import Interval
-from sklearn.utils.metadata_routing import _routing_enabled
 from sklearn.utils.validation import indexable
 
+from skmulti._compat import Interval, routing_enabled
 from skmulti.model_selection.fits import Workers
 from skmulti.model_selection.prepared import Prepared
 from skmulti.training.interrupt import ctrl_c
@@ -58,7 +57,7 @@ class BatchedSearch:
         own: Any = self
         own._validate_params()
         X, y = indexable(X, y)
-        of_fit = params if _routing_enabled() else {name: params[name] for name in params if name != "groups"}
+        of_fit = params if routing_enabled() else {name: params[name] for name in params if name != "groups"}
         workers = Workers(own.n_jobs, own.pre_dispatch, own.verbose, own.working_memory)
         with ctrl_c() as interrupts:
             prepared = Prepared(own.estimator, of_fit, workers, interrupts)

@@ -12,11 +12,9 @@ import joblib
 import numpy as np
 from joblib.parallel import get_active_backend
 from sklearn.base import clone
-from sklearn.utils._array_api import device, get_namespace
-from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.parallel import Parallel, delayed
-from sklearn.utils.validation import _check_method_params, _num_samples
 
+from skmulti._compat import check_method_params, device, get_namespace, num_samples, safe_split
 from skmulti.model_selection.groups import Group, group_fits
 from skmulti.model_selection.pipelines import Place
 from skmulti.model_selection.progress import counted_fits
@@ -49,8 +47,8 @@ class Data:
         """Return X, y and fit parameters of a fit's rows."""
         xp, _ = get_namespace(self.X)
         rows = xp.asarray(self.splits[fit.split][0], device=device(self.X))
-        fit_params = _check_method_params(self.X, params=self.fit_params, indices=rows)
-        return (*_safe_split(fit.estimator, self.X, self.y, rows), fit_params)
+        fit_params = check_method_params(self.X, params=self.fit_params, indices=rows)
+        return (*safe_split(fit.estimator, self.X, self.y, rows), fit_params)
 
 
 @dataclass(frozen=True)
@@ -83,7 +81,7 @@ def plan_fits(estimator: Any, candidates: Sequence[Mapping[str, Any]], data: Dat
 
 def _count(rows: Any) -> int:
     is_mask = getattr(rows, "dtype", None) == np.bool_
-    return int(rows.sum()) if is_mask else int(_num_samples(rows))
+    return int(rows.sum()) if is_mask else int(num_samples(rows))
 
 
 def do_fits(fits: Sequence[Fit], data: Data, workers: Workers, interrupts: Interrupts) -> None:

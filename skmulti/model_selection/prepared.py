@@ -9,14 +9,9 @@ from typing import Any
 
 import joblib
 from sklearn.base import clone
-from sklearn.utils.metadata_routing import (
-    MetadataRouter,
-    MethodMapping,
-    _routing_enabled,
-    get_routing_for_object,
-)
-from sklearn.utils.validation import _num_samples
+from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, get_routing_for_object
 
+from skmulti._compat import num_samples, routing_enabled
 from skmulti.model_selection.fits import Data, Fit, Workers, do_fits, plan_fits
 from skmulti.model_selection.pipelines import shallow_copy
 from skmulti.training.interrupt import Interrupts
@@ -154,7 +149,7 @@ class _HandOut:
     def fit(self, X: Any, *args: Any, **params: Any) -> Any:
         del vars(self.estimator)["set_params"], vars(self.estimator)["fit"]
         outcome = self._fit.outcome
-        if _num_samples(X) != self._fit.n_rows or not _may_be_same(self._given, self._fit.params):
+        if num_samples(X) != self._fit.n_rows or not _may_be_same(self._given, self._fit.params):
             outcome.why_sequential = _OTHERWISE
             own = clone(self._base).set_params(**self._given)
             vars(self.estimator).clear()
@@ -181,7 +176,7 @@ def _differ(one: Any, other: Any) -> bool:
 
 def _routed(estimator: Any, params: Mapping[str, Any]) -> dict[str, Any]:
     """Return the parameters of the estimator's `fit`: scikit-learn has checked them by now."""
-    if not _routing_enabled():
+    if not routing_enabled():
         return dict(params)
     mapping = MethodMapping().add(caller="fit", callee="fit")
     router = MetadataRouter(owner="fit").add(estimator=estimator, method_mapping=mapping)

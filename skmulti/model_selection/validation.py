@@ -9,8 +9,8 @@ import numpy as np
 from sklearn import model_selection
 from sklearn.base import is_classifier
 from sklearn.model_selection import check_cv
-from sklearn.utils._param_validation import validate_parameter_constraints
 
+from skmulti._compat import validate_parameter_constraints
 from skmulti.model_selection.batched import WORKING_MEMORY
 from skmulti.model_selection.fits import Workers
 from skmulti.model_selection.prepared import Prepared

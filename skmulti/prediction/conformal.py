@@ -7,15 +7,15 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin, _fit_context, clone
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin, clone
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import Pipeline
-from sklearn.utils import _safe_indexing, check_random_state, get_tags
-from sklearn.utils._param_validation import HasMethods, Interval
+from sklearn.utils import check_random_state, get_tags
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import _num_samples, check_is_fitted, indexable
+from sklearn.utils.validation import check_is_fitted, indexable
 
 from skmulti._checks import without_mask
+from skmulti._compat import HasMethods, Interval, fit_context, num_samples, safe_indexing
 
 
 class SplitConformalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
@@ -87,7 +87,7 @@ class SplitConformalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator)
         self.calibration_fraction = calibration_fraction
         self.random_state = random_state
 
-    @_fit_context(prefer_skip_nested_validation=False)
+    @fit_context(prefer_skip_nested_validation=False)
     def fit(self, X: Any, y: Any, **fit_params: Any) -> SplitConformalRegressor:
         """Fit the estimator on a share of the rows, and measure its residuals on the rest.
 
@@ -115,15 +115,15 @@ class SplitConformalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator)
         if y is None:
             raise ValueError(f"This {type(self).__name__} estimator requires y to be passed, but the target y is None.")
         X, y = indexable(X, y)
-        n_rows = _num_samples(X)
+        n_rows = num_samples(X)
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
         fit, held_out = train_test_split(np.arange(n_rows), test_size=self.calibration_fraction, random_state=seed)
         fit_params = {
-            name: _safe_indexing(value, fit) if _is_one_per_row(value, n_rows) else value
+            name: safe_indexing(value, fit) if _is_one_per_row(value, n_rows) else value
             for name, value in fit_params.items()
         }
-        self.estimator_ = clone(self.estimator).fit(_safe_indexing(X, fit), _safe_indexing(y, fit), **fit_params)
-        residuals = np.abs(_residuals(self.estimator_, _safe_indexing(X, held_out), _safe_indexing(y, held_out)))
+        self.estimator_ = clone(self.estimator).fit(safe_indexing(X, fit), safe_indexing(y, fit), **fit_params)
+        residuals = np.abs(_residuals(self.estimator_, safe_indexing(X, held_out), safe_indexing(y, held_out)))
         self._y_ndim = residuals.ndim
         residuals = residuals.reshape(len(residuals), -1)
         self.n_calibration_ = (~np.isnan(residuals)).sum(axis=0)
@@ -234,7 +234,7 @@ def _residuals(estimator: Any, X: Any, y: Any) -> np.ndarray:
 
 
 def _is_one_per_row(value: Any, n_rows: int) -> bool:
-    return hasattr(value, "__len__") and not isinstance(value, (str, dict)) and _num_samples(value) == n_rows
+    return hasattr(value, "__len__") and not isinstance(value, (str, dict)) and num_samples(value) == n_rows
 
 
 def _conformal_quantile(residuals: np.ndarray, coverage: float) -> float:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import nn
 
+from skmulti._compat import foreach_copy_
 from skmulti.training.optimizers.flat import FlatOptimizer
 
 
@@ -57,14 +58,14 @@ class LastGood:
         numbers = [value for value in values if value.is_floating_point()]
         if not all(map(_is_finite, numbers)):
             return False
-        torch._foreach_copy_(self._copy, values)
+        foreach_copy_(self._copy, values)
         return True
 
     def restore(self) -> None:
         """Give the module the values of the copy."""
         self._part_released()
         with torch.no_grad():
-            torch._foreach_copy_(self._live, self._copy)
+            foreach_copy_(self._live, self._copy)
 
     def _part_released(self) -> None:
         """Follow the parameters where they left the vectors in the middle of training."""

@@ -7,8 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn import Parameter
-from torch.optim.optimizer import Optimizer, _global_optimizer_post_hooks, _global_optimizer_pre_hooks
+from torch.optim.optimizer import Optimizer
 
+from skmulti._compat import foreach_copy_, global_optimizer_post_hooks, global_optimizer_pre_hooks
 from skmulti.training.optimizers.vectors import COUNTERS, vector_class
 
 # Optimizers that treat each number for itself, so that it makes no difference in which vector it stands.
@@ -138,7 +139,7 @@ class FlatOptimizer:
         """
         gradients = [p.grad for p in self._parameters if p.grad is not None] if self.in_use else []
         if len(gradients) == len(self._parameters):
-            torch._foreach_copy_(self._views, gradients)
+            foreach_copy_(self._views, gradients)
             self.step()
             return
         self.release()
@@ -166,7 +167,7 @@ class FlatOptimizer:
 
 
 def _has_hooks(optimizer: Any) -> bool:
-    of_all = (_global_optimizer_pre_hooks, _global_optimizer_post_hooks)
+    of_all = (global_optimizer_pre_hooks, global_optimizer_post_hooks)
     return any((*of_all, optimizer._optimizer_step_pre_hooks, optimizer._optimizer_step_post_hooks))
 
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.optim.optimizer import Optimizer
 
+from skmulti._compat import foreach_copy_, fused_sgd_
 from skmulti.training.optimizers.stacked_parameters import StackedParameters
 from skmulti.training.optimizers.vectors import COUNTERS, AdamVector, SGDVector, adam_kernel, sgd_options, vector_class
 
@@ -218,7 +219,7 @@ class _AdamPart(_Part):
             for i, own in enumerate(moments):
                 flat.append([torch.zeros_like(self._whole.flat)])
                 parts = list(self._whole.parts(flat[i][0], self._whole.values).values())
-                torch._foreach_copy_(parts, own)
+                foreach_copy_(parts, own)
                 moments[i] = parts
             self._keep(keys, moments)
             moments = flat
@@ -262,7 +263,7 @@ class _SGDPart(_Part):
             for value, state in zip(self._values, self._states, strict=True):
                 state["momentum_buffer"] = torch.empty_like(value)
         buffers = [state["momentum_buffer"] for state in self._states] if momentum else []
-        torch._fused_sgd_(self._values, self._gradients, buffers, is_first_step=is_first, **self._options)
+        fused_sgd_(self._values, self._gradients, buffers, is_first_step=is_first, **self._options)
 
     def states(self) -> list[tuple[str, State]]:
         return list(zip(self._names, self._states, strict=True))

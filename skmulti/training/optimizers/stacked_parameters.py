@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 
 # Each parameter begins at a multiple of so many numbers, as memory of its own would.
+from skmulti._compat import foreach_copy_
+
 _ALIGNMENT = 16
 
 
@@ -90,7 +92,7 @@ class StackedParameters:
         total = sum(value.flatten(1).sum(1, dtype=torch.float64) for value in checked)
         finite: Tensor = torch.as_tensor(total).isfinite()
         if len(members) == len(self._modules) and finite.all():
-            torch._foreach_copy_(self._good, self.numbers())
+            foreach_copy_(self._good, self.numbers())
         else:
             which = [k for k in members if finite[k]]
             for copy, value in zip(self._good, self.numbers(), strict=True):
@@ -109,12 +111,12 @@ class StackedParameters:
     def _write(self, values: Sequence[Tensor], members: Sequence[int]) -> None:
         own = [place for k in members for place in self._places(k)]
         if own:
-            torch._foreach_copy_(own, [value[k] for k in members for value in values])
+            foreach_copy_(own, [value[k] for k in members for value in values])
 
     def fetch(self, members: Sequence[int]) -> None:
         """Take over the numbers of modules that somebody may have changed."""
         for k in members:
-            torch._foreach_copy_([value[k] for value in self.numbers()], self._places(k))
+            foreach_copy_([value[k] for value in self.numbers()], self._places(k))
 
     def _places(self, k: int) -> list[Tensor]:
         return [*(parameter.data for parameter in self._modules[k].parameters()), *self._modules[k].buffers()]

@@ -13,6 +13,8 @@ from torch.nn import Parameter
 from torch.optim.optimizer import Optimizer
 
 # Each parameter begins at a multiple of so many numbers, as memory of its own would: kernels add in the same order.
+from skmulti._compat import foreach_copy_, fused_adam_, fused_adamw_, fused_sgd_
+
 _ALIGNMENT = 16
 # What an optimizer remembers once per parameter. All else has the parameter's shape.
 COUNTERS = ("step", "mu_product", "eta", "mu")
@@ -116,7 +118,7 @@ class Vector:
             counters = [key for key in COUNTERS if key in self.state]
             self._shown_counters = {key: [state[key] for state in self._shown.values()] for key in counters}
         for key, shown in self._shown_counters.items():
-            torch._foreach_copy_(shown, [self.state[key]] * len(shown))
+            foreach_copy_(shown, [self.state[key]] * len(shown))
 
     def release(self) -> None:
         """Give parameters and state their own memory again, but for what somebody replaced."""
@@ -182,7 +184,7 @@ class SGDVector(FusedVector):
         if is_first:
             state["momentum_buffer"] = torch.empty_like(self.values)
         buffers = [state["momentum_buffer"]] if momentum else []
-        torch._fused_sgd_([self.values], [self.gradient], buffers, is_first_step=is_first, **self._options)
+        fused_sgd_([self.values], [self.gradient], buffers, is_first_step=is_first, **self._options)
 
 
 def adam_kernel(optimizer: Optimizer, group: Mapping[str, Any]) -> tuple[Callable[..., Any], dict[str, Any]]:
@@ -190,7 +192,7 @@ def adam_kernel(optimizer: Optimizer, group: Mapping[str, Any]) -> tuple[Callabl
     decoupled = isinstance(optimizer, torch.optim.AdamW) or group.get("decoupled_weight_decay")
     options = {name: group[name] for name in ("lr", "weight_decay", "eps", "amsgrad", "maximize")}
     options["beta1"], options["beta2"] = group["betas"]
-    return torch._fused_adamw_ if decoupled else torch._fused_adam_, options
+    return fused_adamw_ if decoupled else fused_adam_, options
 
 
 def sgd_options(group: Mapping[str, Any]) -> dict[str, Any]:

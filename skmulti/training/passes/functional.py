@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
+from skmulti._compat import foreach_copy_
 from skmulti.training.optimizers.stacked_parameters import StackedParameters
 from skmulti.training.steps import check_raw
 
@@ -49,7 +50,7 @@ class FunctionalNetwork:
         """Write the parameters' gradients, from that of the raw outputs."""
         found = torch.autograd.grad(self._raw, self._leaves, gradient)
         places = [gradient[: self._n_members] for gradient in self._parameters.gradients.values()]
-        torch._foreach_copy_(places, list(found))
+        foreach_copy_(places, list(found))
 
     def evaluate(self, X: Tensor) -> Tensor:
         """Return raw outputs as a network gives them that does not learn."""

@@ -8,6 +8,8 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from skmulti._compat import convolution_backward
+
 
 class Learning:
     """A pass with parameters."""
@@ -55,7 +57,7 @@ class Convolution(Learning):
     def backward(self, gradient: Tensor, *, for_input: bool = True) -> Tensor | None:
         """Write the gradients of the filters; return that of the images."""
         sizes = None if self._bias is None else [len(self._bias)]
-        by_input, by_weight, by_bias = torch.ops.aten.convolution_backward(
+        by_input, by_weight, by_bias = convolution_backward(
             gradient, self._x, self._weight, sizes, *self._how, False, (0, 0), self._groups,
             [for_input, True, self._bias is not None],
         )  # fmt: skip

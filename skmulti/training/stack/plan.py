@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from skmulti._compat import BatchNorm
 from skmulti.training.loop_choice import overridden, uncompiled, why_skorch
 from skmulti.training.optimizers.flat import FlatOptimizer
 from skmulti.training.passes.hooks import does_more
@@ -63,7 +64,7 @@ def key_of(run: MemberRun) -> Any:
         shape = (type(module), repr(module), tuple(given))
     criterion = uncompiled(net.criterion_)
     places = {parameter: i for i, parameter in enumerate(module.parameters())}
-    mixes_rows = foreign or any(isinstance(part, nn.modules.batchnorm._BatchNorm) for part in module.modules())
+    mixes_rows = foreign or any(isinstance(part, BatchNorm) for part in module.modules())
     return (
         shape,
         tuple((tuple(p.shape), p.dtype, p.requires_grad) for p in places),

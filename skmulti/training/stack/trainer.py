@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from skmulti._compat import foreach_copy_
 from skmulti.training.loop_choice import TrainingLoop, uncompiled
 from skmulti.training.optimizers.stacked import StackedOptimizer
 from skmulti.training.optimizers.stacked_parameters import StackedParameters
@@ -178,7 +179,7 @@ class StackTrainer:
     def _keep_best(self, k: int, run: MemberRun) -> None:
         values = [value[k] for value in self._parameters.numbers()]
         if run in self._best:
-            torch._foreach_copy_(self._best[run], values)
+            foreach_copy_(self._best[run], values)
         else:
             self._best[run] = [value.clone() for value in values]
 

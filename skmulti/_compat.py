@@ -1,0 +1,83 @@
+"""Private and version-dependent names of scikit-learn, skorch and torch, each with its reason.
+
+No other file of the package names them (``tests/test_architecture.py`` checks this), so that only this file changes
+with a new release of one of the three. Tried with scikit-learn 1.7 to 1.9, skorch 1.2 to 1.4 and torch 2.6 to 2.13.
+"""
+
+from __future__ import annotations
+
+import torch
+
+# Validates constructor parameters by `_parameter_constraints`; scikit-learn's own estimators do it this way, and there
+# is no public counterpart.
+from sklearn.base import _fit_context as fit_context
+
+# Takes rows of arrays, data frames, sparse matrices and lists alike.
+from sklearn.utils import _safe_indexing as safe_indexing
+
+# Moves scores between array namespaces, as scikit-learn's own cross-validation does.
+from sklearn.utils._array_api import device, get_namespace
+
+# The types of `_parameter_constraints`.
+from sklearn.utils._param_validation import (
+    HasMethods,
+    Interval,
+    Options,
+    StrOptions,
+    validate_parameter_constraints,
+)
+
+# Whether metadata routing is on: the searches route as scikit-learn's do.
+from sklearn.utils.metadata_routing import _routing_enabled as routing_enabled
+
+# Cuts the rows of one fold out of X and y, precomputed kernels included.
+from sklearn.utils.metaestimators import _safe_split as safe_split
+
+# The checks that scikit-learn's own metrics and searches apply to weights, fit parameters and numbers of rows.
+from sklearn.utils.validation import _check_method_params as check_method_params
+from sklearn.utils.validation import _check_sample_weight as check_row_weights
+from sklearn.utils.validation import _num_samples as num_samples
+
+# The common base of all batch normalisations.
+from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
+
+# Hooks that observe every optimizer: a fused step must not bypass them.
+from torch.optim.optimizer import _global_optimizer_post_hooks as global_optimizer_post_hooks
+from torch.optim.optimizer import _global_optimizer_pre_hooks as global_optimizer_pre_hooks
+
+# The kernels behind torch.optim's fused optimizers. A class of torch.optim adds more time per step than a small
+# network takes.
+fused_adam_ = torch._fused_adam_
+fused_adamw_ = torch._fused_adamw_
+fused_sgd_ = torch._fused_sgd_
+
+# Copies a list of tensors in one call.
+foreach_copy_ = torch._foreach_copy_
+
+# The backward pass of a convolution, without a graph.
+convolution_backward = torch.ops.aten.convolution_backward
+
+__all__ = [
+    "BatchNorm",
+    "HasMethods",
+    "Interval",
+    "Options",
+    "StrOptions",
+    "check_method_params",
+    "check_row_weights",
+    "convolution_backward",
+    "device",
+    "fit_context",
+    "foreach_copy_",
+    "fused_adam_",
+    "fused_adamw_",
+    "fused_sgd_",
+    "get_namespace",
+    "global_optimizer_post_hooks",
+    "global_optimizer_pre_hooks",
+    "num_samples",
+    "routing_enabled",
+    "safe_indexing",
+    "safe_split",
+    "validate_parameter_constraints",
+]

@@ -14,10 +14,8 @@ from pathlib import Path
 from make_losses import sections
 
 import skmulti
-from skmulti import estimators
-from skmulti.estimators.net import MultiOutputNetRegressor
+from skmulti import MultiOutputNetRegressor
 
-SOURCE = Path(estimators.__file__)
 NAMED = [
     cls
     for cls in (getattr(skmulti, name) for name in skmulti.__all__)
@@ -85,18 +83,23 @@ def synced(cls):
     return "\n\n".join([parts[""], *written])
 
 
-def new_source():
-    """Return the source of the named estimators with their docstrings as they must be."""
-    source = SOURCE.read_text(encoding="utf-8")
+def source_of(cls):
+    """Return the file of a named estimator."""
+    return Path(inspect.getfile(cls))
+
+
+def new_source(cls):
+    """Return the source of a named estimator with its docstring as it must be."""
+    source = source_of(cls).read_text(encoding="utf-8")
     lines = source.splitlines()
     nodes = {node.name: node.body[0] for node in ast.parse(source).body if isinstance(node, ast.ClassDef)}
-    for cls in sorted(NAMED, key=lambda cls: -nodes[cls.__name__].lineno):
-        docstring = nodes[cls.__name__]
-        new = textwrap.indent(f'"""{synced(cls)}\n"""', "    ")
-        lines[docstring.lineno - 1 : docstring.end_lineno] = new.split("\n")
+    docstring = nodes[cls.__name__]
+    new = textwrap.indent(f'"""{synced(cls)}\n"""', "    ")
+    lines[docstring.lineno - 1 : docstring.end_lineno] = new.split("\n")
     return "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":
-    SOURCE.write_text(new_source(), encoding="utf-8")
-    print(f"{SOURCE.name}: {', '.join(cls.__name__ for cls in NAMED)}")
+    for named in NAMED:
+        source_of(named).write_text(new_source(named), encoding="utf-8")
+        print(f"{source_of(named).name}: {named.__name__}")

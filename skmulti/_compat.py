@@ -41,6 +41,9 @@ from sklearn.utils.validation import _num_samples as num_samples
 # The common base of all batch normalisations.
 from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 
+# The common base of all convolutions.
+from torch.nn.modules.conv import _ConvNd as ConvNd
+
 # Hooks that observe every optimizer: a fused step must not bypass them.
 from torch.optim.optimizer import _global_optimizer_post_hooks as global_optimizer_post_hooks
 from torch.optim.optimizer import _global_optimizer_pre_hooks as global_optimizer_pre_hooks
@@ -59,6 +62,7 @@ convolution_backward = torch.ops.aten.convolution_backward
 
 __all__ = [
     "BatchNorm",
+    "ConvNd",
     "HasMethods",
     "Interval",
     "Options",

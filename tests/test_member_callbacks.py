@@ -157,7 +157,7 @@ def test_each_member_goes_on_from_its_own_checkpoint(cls, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("given", "analytic"),
+    ("given", "written"),
     [
         ("params_{last_epoch[epoch]}.pt", ["params_1_member_{}.pt", "params_2_member_{}.pt"]),
         ("params_{last_epoch[epoch]:.1f}", ["params_1.0_member_{}", "params_2.0_member_{}"]),

@@ -9,7 +9,7 @@ from torch import nn
 from skmulti.losses import AbsoluteError, Circular, Huber, SquaredError, TorchLoss
 from skmulti.targets.columns import Columns
 
-from .test_terms import losses, refusal, resolve, weights
+from .targets.test_terms import losses, refusal, resolve, weights
 
 
 def test_an_override_changes_one_column():

@@ -7,7 +7,8 @@ import pytest
 from sklearn.utils._param_validation import StrOptions
 
 import skmulti
-from skmulti import MultiOutputNetRegressor, estimators, regressor
+from skmulti import MultiOutputNetRegressor
+from skmulti.estimators import cnn, mlp, multi_head, net
 
 ESTIMATORS = [cls for name in skmulti.__all__ if issubclass(cls := getattr(skmulti, name), MultiOutputNetRegressor)]
 
@@ -22,7 +23,7 @@ def options(annotation):
 
 
 def types_of(cls):
-    names = {**vars(regressor), **vars(estimators), "Self": None}
+    names = {**vars(net), **vars(mlp), **vars(cnn), **vars(multi_head), "Self": None}
     return {
         name: eval(parameter.annotation, names) if isinstance(parameter.annotation, str) else parameter.annotation
         for name, parameter in inspect.signature(cls).parameters.items()

@@ -35,6 +35,22 @@ class Fold:
     index: int
     seed: int
 
+    @classmethod
+    def of_member(cls, place: int, validation_fraction: float, seed: int) -> Fold:
+        """Return the validation rows of one member of an ensemble: each row is held out about equally often.
+
+        Parameters
+        ----------
+        place : int
+            The position of the member. Once all folds are used, the rows are ordered anew.
+        validation_fraction : float
+            The fraction of the rows to hold out, between 0 and 1.
+        seed : int
+            Decides the orders of the rows.
+        """
+        n_folds = max(2, round(1 / validation_fraction))
+        return cls(n_folds, place % n_folds, (seed + place // n_folds) % 2**32)
+
     def split(self, X: Any, y: Any = None, groups: Any = None) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield the rows to learn from and those to validate on."""
         n_folds = min(self.n_folds, len(X))

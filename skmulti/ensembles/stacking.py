@@ -178,6 +178,29 @@ def _by_row(X: Tensor, coef: Tensor) -> Tensor:
     return torch.cat([(rows.double()[:, None] * coef).sum(-1) for rows in X.split(at_once)])
 
 
+def held_out_means(
+    predictions: Sequence[tuple[np.ndarray, np.ndarray]], groups: Sequence[int], n_rows: int
+) -> np.ndarray:
+    """Return the mean of each group's out-of-fold predictions, shape (n_groups, n_rows, n_raw), NaN where it has none.
+
+    Parameters
+    ----------
+    predictions : sequence of pairs of ndarray of shape (n_held_out,) and ndarray of shape (n_held_out, n_raw)
+        The held-out rows of each member and its predictions for them.
+    groups : sequence of int
+        The group of each member.
+    n_rows : int
+        The number of training rows.
+    """
+    total = np.zeros((max(groups) + 1, n_rows, predictions[0][1].shape[1]))
+    count = np.zeros((*total.shape[:2], 1))
+    for (held_out, values), group in zip(predictions, groups, strict=True):
+        total[group, held_out] += values
+        count[group, held_out] += 1
+    with np.errstate(invalid="ignore"):
+        return np.asarray(total / count)
+
+
 class _Linear:
     """A ridge regression of several columns, each with its own penalty.
 

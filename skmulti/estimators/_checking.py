@@ -106,6 +106,25 @@ class CheckingNet(EffortNet):
             )
         return None if X_val is None else self._check_rows(X_val, y_val, sample_weight_val, "_val")
 
+    def _check_linear_path(self) -> None:
+        """Refuse a linear model that was asked for and would say nothing."""
+        if self.n_members == 1:
+            raise ValueError(
+                "The 'linear_path' parameter must be False or 'auto' for a single net: shares are learned from rows "
+                "that members of an ensemble leave out. Got True; use n_members=2 or more."
+            )
+        if len(self._settled_for) > 2:
+            raise ValueError(
+                "The 'linear_path' parameter must be False or 'auto' for images, whose pixels are no columns of a "
+                f"table. Got True for rows of shape {self._settled_for[1:]}."
+            )
+        if not self.early_stopping or self.train_split is not None:
+            raise ValueError(
+                "The 'linear_path' parameter must be False or 'auto' unless early stopping sets rows of "
+                "'validation_fraction' aside, from which stacking weights are learned. Got True; use "
+                "early_stopping=True and train_split=None."
+            )
+
     def _check_parameters(self) -> None:
         self.check_training_readiness()
         validate_parameter_constraints(

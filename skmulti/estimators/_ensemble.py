@@ -13,16 +13,17 @@ from skorch.utils import is_dataset
 
 from skmulti.ensembles import Members
 from skmulti.ensembles.folds import Fold
-from skmulti.ensembles.stacking import Stacking
+from skmulti.ensembles.stacking import Stacking, held_out_means
 from skmulti.estimators._building import BuildingNet
+from skmulti.estimators._inputs import piecewise_linear
 from skmulti.estimators.contract import ContractNet
 from skmulti.inputs.piecewise_linear import PiecewiseLinear
+from skmulti.inputs.tensors import as_tensor
 from skmulti.losses import SquaredError
 from skmulti.prediction.outputs import MemberOutputs, Outputs
 from skmulti.training import Rows, TrainingDivergedError
 from skmulti.training.ensemble_log import EnsembleLog, joint_row
 from skmulti.training.interrupt import ctrl_c
-from skmulti.training.loader import as_tensor
 from skmulti.training.member_callbacks import is_of_callbacks, member_copies, number_files
 from skmulti.training.stack.train import Member, train_together
 
@@ -129,8 +130,7 @@ class EnsembleNet(BuildingNet):
         if not self.linear_path:
             # Nobody asks what members say of rows that they left out: each is the net that its seed gives alone.
             return None
-        n_folds = max(2, round(1 / float(self.validation_fraction)))
-        return Fold(n_folds, place % n_folds, (self._streams.split_seed + place // n_folds) % 2**32)
+        return Fold.of_member(place, float(self.validation_fraction), self._streams.split_seed)
 
     def _join_modules(self, stacking: Stacking | None) -> None:
         modules, embeddings = zip(*((member.module_, member.embedding_) for member in self._members), strict=True)
@@ -155,13 +155,13 @@ class EnsembleNet(BuildingNet):
             return None
         embeddings = list(dict.fromkeys(id(member.embedding_) for member in self._members))
         groups = [embeddings.index(id(member.embedding_)) for member in self._members]
-        return Stacking(groups, self._encoded_shape[0], sum(len(term.raw) for term in self.terms_), self._margin)
+        return Stacking(groups, self._encoded_shape[0], sum(len(term.raw) for term in self.terms_), self._margin())
 
     def _check_settled(self) -> None:
         super()._check_settled()
         if self.linear_path is True and not self._is_auto("linear_path"):
             self._check_linear_path()
-        if self._margin is not None and not self.linear_path:
+        if self._margin() is not None and not self.linear_path:
             raise ValueError(
                 "The 'clip_predictions' parameter must be False or 'auto' without a linear path, beside which "
                 f"predictions have limits. Got {self.clip_predictions!r}; use linear_path=True in an ensemble."
@@ -170,25 +170,6 @@ class EnsembleNet(BuildingNet):
             raise ValueError(
                 "The 'bootstrap' parameter must be False for a single net, which learns from all rows. Got True; let "
                 "each member of an ensemble draw its own rows with n_members=2 or more."
-            )
-
-    def _check_linear_path(self) -> None:
-        """Refuse a linear model that was asked for and would say nothing."""
-        if self.n_members == 1:
-            raise ValueError(
-                "The 'linear_path' parameter must be False or 'auto' for a single net: shares are learned from rows "
-                "that members of an ensemble leave out. Got True; use n_members=2 or more."
-            )
-        if len(self._settled_for) > 2:
-            raise ValueError(
-                "The 'linear_path' parameter must be False or 'auto' for images, whose pixels are no columns of a "
-                f"table. Got True for rows of shape {self._settled_for[1:]}."
-            )
-        if not self.early_stopping or self.train_split is not None:
-            raise ValueError(
-                "The 'linear_path' parameter must be False or 'auto' unless early stopping sets rows of "
-                "'validation_fraction' aside, from which stacking weights are learned. Got True; use "
-                "early_stopping=True and train_split=None."
             )
 
     # Parameters of an ensemble that was built.
@@ -318,15 +299,11 @@ class EnsembleNet(BuildingNet):
         if stacking is None or not (terms and own_split and self._fits_stacking):
             return
         raw, columns = [i for term in terms for i in term.raw], [i for term in terms for i in term.columns]
-        total = np.zeros((max(stacking.groups) + 1, len(rows.y), len(raw)))
-        count = np.zeros((*total.shape[:2], 1))
-        for member, group in zip(self._members, stacking.groups, strict=True):
+        predictions = []
+        for member in self._members:
             left_out = member._left_out(rows.y)
-            said = member._raw(member._encoded(rows.X[left_out])).double().numpy()
-            total[group, left_out] += said[:, raw]
-            count[group, left_out] += 1
-        with np.errstate(invalid="ignore"):
-            held_out = total / count
+            predictions.append((left_out, member._raw(member._encoded(rows.X[left_out])).double().numpy()[:, raw]))
+        held_out = held_out_means(predictions, stacking.groups, len(rows.y))
         weight = rows.sample_weight
         if weight is not None:
             weight = np.broadcast_to(weight, rows.y.shape)[:, columns]
@@ -353,7 +330,7 @@ class EnsembleNet(BuildingNet):
         if not self._members:
             return super()._outputs(inputs)
         embedding = None if self._learned_embedding is None or is_dataset(inputs) else self._learned_embedding
-        embedded = inputs if embedding is None else embedding.transform(inputs)
+        embedded = inputs if embedding is None else piecewise_linear(embedding, inputs)
         raws = [member._raw(inputs if member.embedding_ is None else embedded) for member in self._members]
         stacking = getattr(self.module_, "stacking", None)
         if stacking is not None and not is_dataset(inputs):

@@ -21,7 +21,7 @@ def channel_axis(net: Any, n_axes: int) -> int | None:
 def check_axes(net: Any) -> None:
     """Refuse images that would be read as what they are not."""
     shape, declared = net._settled_for, net.image_shape is not None or net.spatial_dims is not None
-    row = net.shape_of_flat(shape[1:]) or shape[1:]
+    row = net._shape_of_flat(shape[1:]) or shape[1:]
     n_spatial = net.spatial_dims or min(len(row), 2)
     if net.channels_last is True and len(row) == n_spatial:
         raise ValueError(

@@ -21,12 +21,19 @@ from skmulti.inputs.piecewise_linear import PiecewiseLinear
 from skmulti.inputs.validation import check_inputs
 from skmulti.training import Rows
 from skmulti.training.rows import is_weighted
+from skmulti.training.threads import limited_threads
 
 # The margin of clip_predictions=True: see "How far predictions reach" in the guide.
 _MARGIN = 0.1
 _OF_LINEAR = ("linear_path", "clip_predictions")
 # Rows of a dataset that are gathered at once.
 _ROWS_AT_ONCE = 1024
+
+
+def piecewise_linear(encoding: PiecewiseLinear, X: np.ndarray) -> np.ndarray:
+    """Return encoded inputs and their bins, on one thread: the encoding moves more memory than it computes."""
+    with limited_threads(1):
+        return encoding.transform(X)
 
 
 class InputNet(TrainingNet):
@@ -84,12 +91,10 @@ class InputNet(TrainingNet):
                 raise ValueError(f"{parameter} must have {min_samples} rows or more. Got n_samples={len(coded)}.")
         return coded
 
-    @property
     def _extrapolates(self) -> bool:
         """Return whether predictions go on along a linear model where inputs lie beyond those of `fit`."""
-        return bool(self.linear_path) and self._margin is None
+        return bool(self.linear_path) and self._margin() is None
 
-    @property
     def _margin(self) -> float | None:
         """Return how far beyond the targets of `fit` predictions may lie, as a fraction of their range."""
         clip = self.clip_predictions
@@ -107,7 +112,7 @@ class InputNet(TrainingNet):
             return
         if X.ndim == 2 and not self._reads_images():
             self.input_encoder_ = InputEncoder.of_table(
-                X, scale=self.scale_inputs, sample_weight=weight, extrapolates=self._extrapolates
+                X, scale=self.scale_inputs, sample_weight=weight, extrapolates=self._extrapolates()
             )
         elif self.scale_inputs:
             shape = self._shape_of_flat(X.shape[1:])
@@ -125,7 +130,8 @@ class InputNet(TrainingNet):
                     "The 'numeric_embedding' parameter must be None for images and signals. "
                     f"Got {self.numeric_embedding!r} for rows of shape {encoded.shape[1:]}."
                 )
-            learned = PiecewiseLinear.fit(encoded, rows.weight_of_inputs)
+            with limited_threads(1):
+                learned = PiecewiseLinear.fit(encoded, rows.weight_of_inputs)
         self._use_embedding(learned)
 
     def _use_embedding(self, embedding: PiecewiseLinear | None) -> None:
@@ -149,7 +155,7 @@ class InputNet(TrainingNet):
     def _encoded(self, X: np.ndarray) -> np.ndarray:
         """Return checked inputs as the network takes them."""
         encoded = X if self.input_encoder_ is None else self.input_encoder_.transform(X)
-        encoded = encoded if self.embedding_ is None else self.embedding_.transform(encoded)
+        encoded = encoded if self.embedding_ is None else piecewise_linear(self.embedding_, encoded)
         if encoded.dtype == self._network_dtype:
             return encoded
         with np.errstate(over="ignore"):

@@ -21,7 +21,7 @@ from skmulti.training.loader import TensorLoader
 from skmulti.training.loop import TensorLoop
 from skmulti.training.loop_choice import STEPPING, TrainingLoop, is_watched, overridden, uncompiled, why_skorch
 from skmulti.training.optimizers.flat import FlatOptimizer
-from skmulti.training.rows import Rows, is_weighted
+from skmulti.training.rows import Rows, is_weighted, rows_to_look_at
 from skmulti.training.schedule import OneCycle
 
 # What a net has while it trains, and not before or after.
@@ -42,10 +42,6 @@ _OF_ONE_TRAINING = (
     "_on_member_epoch",
     "_way",
 )
-
-
-# Rows whose predictions are looked at after the last step: enough to find what overflows, few beside an epoch.
-_ROWS_TO_LOOK_AT = 1024
 
 
 class TrainingNet(BatchingNet):
@@ -332,11 +328,6 @@ class TrainingNet(BatchingNet):
         if len(self.history) and recorded_last not in self.history[-1]:
             del self.history[-1:]
         self.n_iter_ = len(self.history)
-
-
-def rows_to_look_at(X: np.ndarray) -> np.ndarray:
-    """Return some rows from all over a table, at most two thousand."""
-    return X[:: max(1, len(X) // _ROWS_TO_LOOK_AT)]
 
 
 TrainingNet.base_net = TrainingNet

@@ -4,27 +4,22 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
 from skorch.dataset import Dataset
 
-from skmulti._compat import Interval, Options, StrOptions
-from skmulti.estimators._ensemble import EnsembleNet
-from skmulti.estimators.presets import EFFORTS
+from skmulti.estimators._constraints import CONSTRAINTS
+from skmulti.estimators._fitting import FittingNet
 from skmulti.modules import MLP
 from skmulti.training import TensorLoader
-from skmulti.training.threads import usable_threads
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
-
-_AUTO = StrOptions({"auto"})
+    pass
 
 
-class MultiOutputNetRegressor(EnsembleNet):
+class MultiOutputNetRegressor(FittingNet):
     """A torch module that predicts several columns, with a loss and a weight for each.
 
     The estimator is a skorch net and keeps scikit-learn's contract: it works in pipelines, searches and
@@ -252,42 +247,7 @@ class MultiOutputNetRegressor(EnsembleNet):
     # The parameters that a named estimator does not have.
     _fixed_params: tuple[str, ...] = ()
 
-    _parameter_constraints = {
-        "scale_targets": ["boolean"],
-        "missing_targets": [StrOptions({"error", "mask"})],
-        "effort": [StrOptions(set(EFFORTS)), None],
-        "missing_inputs": [StrOptions({"auto", "error", "impute"})],
-        "categorical_inputs": [StrOptions({"auto", "error", "one_hot"})],
-        "scale_inputs": ["boolean", _AUTO],
-        "numeric_embedding": [StrOptions({"auto", "piecewise_linear", "mixed"}), None],
-        "linear_path": ["boolean", _AUTO],
-        "clip_predictions": ["boolean", Interval(Real, 0, None, closed="left"), _AUTO],
-        "lr": [Interval(Real, 0, None, closed="neither"), _AUTO],
-        "lr_schedule": [StrOptions({"auto", "one_cycle"}), None],
-        "max_epochs": [Interval(Integral, 1, None, closed="left"), _AUTO],
-        "batch_size": [Interval(Integral, 1, None, closed="left"), Options(Integral, {-1}), StrOptions({"auto"})],
-        "shuffle": ["boolean"],
-        "early_stopping": ["boolean", _AUTO],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither"), _AUTO],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), _AUTO],
-        "tol": [Interval(Real, 0, None, closed="left")],
-        "n_members": [Interval(Integral, 1, None, closed="left"), _AUTO],
-        "bootstrap": ["boolean"],
-        "warm_start": ["boolean"],
-        "verbose": ["verbose"],
-        "compile": ["boolean"],
-        "random_state": ["random_state"],
-        "n_threads": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
-        "mixed_precision": [StrOptions({"bfloat16"}), None],
-        "training_loop": [StrOptions({"auto", "skorch"})],
-        "callbacks": [list, None, StrOptions({"disable"})],
-        "train_split": [callable, None],
-        "optimizer": [callable, _AUTO],
-        "dataset": [callable],
-        "iterator_train": [callable],
-        "iterator_valid": [callable],
-        "module": [callable],
-    }
+    _parameter_constraints = CONSTRAINTS
 
     def __init__(
         self,
@@ -348,147 +308,6 @@ class MultiOutputNetRegressor(EnsembleNet):
                     f"{type(self).__name__}.__init__() got an unexpected keyword argument {name!r}: its network is a "
                     f"skmulti.modules.{self.module.__name__}. Use MultiOutputNetRegressor(module=...) for another one."
                 )
-
-    def fit(
-        self,
-        X: Any,
-        y: Any,
-        sample_weight: Any = None,
-        *,
-        groups: Any = None,
-        X_val: Any = None,
-        y_val: Any = None,
-        sample_weight_val: Any = None,
-        **unknown: NoReturn,
-    ) -> Self:
-        """Fit the network to inputs X and targets y.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
-            Inputs: an array, a data frame or a tensor of numbers.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Targets; the names of a data frame's columns are kept.
-        sample_weight : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
-            Weights of the rows, or of each row's columns (a group of columns has their mean). Each term is a
-            weighted mean; only ratios of weights matter. Scaling, imputation and bins use them too, those of inputs the
-            mean weight of each row.
-        groups : array-like of shape (n_samples,), default=None
-            Labels of the rows, which `train_split` is given, as in skorch: ``ValidSplit(GroupKFold(5))`` keeps rows of
-            one label together.
-        X_val, y_val : array-like, default=None
-            Validation rows, in place of a share of X. In a pipeline, name "X_val" in its ``transform_input``.
-        sample_weight_val : array-like, default=None
-            Weights of the validation rows.
-
-        Returns
-        -------
-        self : object
-            The fitted estimator.
-
-        Raises
-        ------
-        ValueError
-            If a parameter or the data are out of place; a net that was fitted before is unchanged then.
-        TrainingDivergedError
-            If a loss becomes NaN or infinite; the net keeps the parameters of the last good epoch. In the first
-            epoch there is none: the net is unchanged, or not fitted if it was not before.
-        KeyboardInterrupt
-            If Ctrl-C is pressed in the first epoch of a net that was fitted before, which is unchanged then, or
-            before any member of an ensemble has finished an epoch.
-        RuntimeError
-            If another thread is training this estimator.
-
-        Notes
-        -----
-        After any other error, a net that was fitted before is unchanged; one that was not keeps the epochs that it
-        has finished, if there are any.
-
-        Ctrl-C ends the training, and `fit` returns the estimator with what it has learned. An ensemble keeps the
-        members that have finished an epoch, and fits their stacking weights; `members_` are fewer then.
-
-        Other threads read the state from before until `fit` has ended.
-        """
-        self._refuse_arguments("fit", unknown)
-        if self.warm_start and self.initialized_:
-            validation = {"X_val": X_val, "y_val": y_val, "sample_weight_val": sample_weight_val}
-            return self.partial_fit(X, y, sample_weight, groups=groups, **validation)
-        with self._as_before_on_error(goes_on=False), self._leaving_preset(), usable_threads():
-            rows, holdout = self._begin(X, y, sample_weight, (X_val, y_val, sample_weight_val), groups)
-            self._fits_stacking = True
-            with self._explained_errors():
-                self._train(rows, holdout)
-        return self
-
-    def partial_fit(
-        self,
-        X: Any,
-        y: Any,
-        sample_weight: Any = None,
-        *,
-        groups: Any = None,
-        X_val: Any = None,
-        y_val: Any = None,
-        sample_weight_val: Any = None,
-        **unknown: NoReturn,
-    ) -> Self:
-        """Go on training with inputs X and targets y for `max_epochs` more epochs.
-
-        The first call decides the columns, their scaling and the sizes of the network. Losses and weights may
-        change between calls as long as the raw outputs stay the same.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
-            Inputs.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Targets.
-        sample_weight : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
-            Weights of the rows, or of each row's columns.
-        groups : array-like of shape (n_samples,), default=None
-            Labels of the rows, for `train_split`.
-        X_val, y_val, sample_weight_val : array-like, default=None
-            Validation rows and their weights.
-
-        Returns
-        -------
-        self : object
-            The fitted estimator.
-
-        Raises
-        ------
-        ValueError
-            If a parameter or the data are out of place, or do not fit the network; the net is unchanged then.
-        TrainingDivergedError
-            If a loss becomes NaN or infinite; the net keeps the parameters of the last good epoch. In the first
-            epoch of this call, the net is unchanged.
-        KeyboardInterrupt
-            If Ctrl-C is pressed in the first epoch of this call; the net is unchanged then.
-        RuntimeError
-            If another thread is training this estimator.
-
-        Notes
-        -----
-        After any other error, and after Ctrl-C, the net keeps the epochs of this call that it has finished. After an
-        error, an ensemble is unchanged unless each member has finished one.
-        """
-        self._refuse_arguments("partial_fit", unknown)
-        validation = (X_val, y_val, sample_weight_val)
-        with self._as_before_on_error(goes_on=bool(self.initialized_)), self._leaving_preset(), usable_threads():
-            # Rows come in parts: one part says too little of all.
-            self._fits_stacking = False
-            if not self.initialized_:
-                rows, holdout = self._begin(X, y, sample_weight, validation, groups)
-                self.target_scaler_ = self.target_scaler_.thaw()
-            else:
-                self._check_parameters()
-                self._settle_again()
-                rows = self._check_rows(X, y, sample_weight, groups=groups)
-                holdout = self._check_holdout(*validation, groups=groups)
-                self._change_terms(rows, holdout)
-            with self._explained_errors():
-                self._train(rows, holdout)
-        return self
 
 
 def _names_of(init: Any) -> list[str]:

@@ -10,9 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from skmulti.inputs.encoder import EncodedInputs, _moments
+from skmulti.inputs.tensors import as_tensor
 from skmulti.targets.quantiles import interpolated_quantiles
-from skmulti.training.loader import as_tensor
-from skmulti.training.threads import limited_threads
 
 # Pieces of a piecewise linear encoding.
 _N_PIECES = 8
@@ -111,8 +110,7 @@ class PiecewiseLinear(nn.Module):
         edges = [np.unique(column) for column in quantiles]
         edges = [own if len(own) > 2 else own[:0] for own in edges]
         n_bins = sum(max(0, len(own) - 1) for own in edges)
-        with limited_threads(1):
-            bins = cls(edges, np.zeros(n_bins), np.ones(n_bins))._bins(as_tensor(X)).numpy()
+        bins = cls(edges, np.zeros(n_bins), np.ones(n_bins))._bins(as_tensor(X)).numpy()
         center, spread = _moments(bins, sample_weight)
         return cls(edges, center, np.where(spread > 0, spread, 1.0) / _OF_PARTS)
 
@@ -132,8 +130,8 @@ class PiecewiseLinear(nn.Module):
         return torch.cat([X, self._bins(X.to(self.low.dtype)).to(X.dtype)], dim=1)
 
     def transform(self, X: np.ndarray) -> EncodedInputs:
-        """Return what `forward` does for an array, on one thread: it moves more memory than it computes."""
-        with torch.no_grad(), limited_threads(1):
+        """Return what `forward` returns, for an array and as an array."""
+        with torch.no_grad():
             encoded = self(as_tensor(X).to(self.low.device))
         return encoded.cpu().numpy().view(EncodedInputs)
 

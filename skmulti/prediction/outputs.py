@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from skmulti.inputs.tensors import as_tensor
 from skmulti.losses import ColumnLoss, MixedLoss, Term
 from skmulti.losses.base import mean_over_members
 from skmulti.losses.family import Family
 from skmulti.targets.scaler import TargetScaler
-from skmulti.training.loader import as_tensor
 
 
 def differences(terms: Sequence[Term], y: np.ndarray, y_pred: np.ndarray) -> np.ndarray:

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from skmulti.inputs.tensors import as_tensor
 from skmulti.modules import MLP
-from skmulti.training.loader import as_tensor
 from skmulti.training.passes.hooks import does_more
 from skmulti.training.steps import check_raw
 

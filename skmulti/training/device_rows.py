@@ -10,8 +10,9 @@ import torch
 from skorch.dataset import Dataset
 from torch import Tensor
 
+from skmulti.inputs.tensors import as_tensor
 from skmulti.targets.scaler import TargetScaler
-from skmulti.training.loader import TensorLoader, as_tensor, whole_of
+from skmulti.training.loader import TensorLoader, whole_of
 from skmulti.training.rows import is_weighted
 
 Block = tuple[Tensor, Tensor, Tensor | None]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -11,6 +10,8 @@ import torch
 from skorch.dataset import Dataset
 from torch import Tensor
 from torch.utils.data import Subset
+
+from skmulti.inputs.tensors import as_tensor
 
 
 class TensorLoader:
@@ -112,15 +113,3 @@ def without_read_only(dataset: Any) -> Any:
     X, y = (as_tensor(part) if isinstance(part, np.ndarray) else part for part in (whole.X, whole.y))
     tensors = Dataset(X, y, length=len(whole))
     return Subset(tensors, dataset.indices) if isinstance(dataset, Subset) else tensors
-
-
-def as_tensor(values: np.ndarray | Tensor) -> Tensor:
-    """Return a tensor that shares its memory with ``values``, which nobody writes to."""
-    if isinstance(values, Tensor):
-        return values
-    if values.flags.writeable:
-        return torch.from_numpy(values)
-    with warnings.catch_warnings():
-        # A read-only array (a memory map) is fine: training reads it and does not write.
-        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
-        return torch.as_tensor(values)

@@ -11,6 +11,9 @@ import numpy as np
 
 from skmulti._checks import has_nan
 
+# Rows whose predictions are looked at after the last step: enough to find what overflows, few beside an epoch.
+_ROWS_TO_LOOK_AT = 1024
+
 
 @dataclass(frozen=True)
 class Rows:
@@ -87,3 +90,8 @@ class Rows:
 def is_weighted(X: Any) -> bool:
     """Return whether a batch of inputs has the weights of its rows beside it."""
     return isinstance(X, Mapping) and set(X) == {"X", "sample_weight"}
+
+
+def rows_to_look_at(X: np.ndarray) -> np.ndarray:
+    """Return some rows from all over a table, at most two thousand."""
+    return X[:: max(1, len(X) // _ROWS_TO_LOOK_AT)]

@@ -12,8 +12,8 @@ from torch.testing import assert_close
 from torch.utils.data import DataLoader, Subset
 
 from skmulti import MultiOutputMLPRegressor, MultiOutputNetRegressor
+from skmulti.inputs.tensors import as_tensor
 from skmulti.training import TensorLoader
-from skmulti.training.loader import as_tensor
 
 
 def rows(n, dtype=np.float32):

@@ -9,13 +9,13 @@ from typing import Any, ClassVar
 
 from skorch.callbacks import EarlyStopping, EpochTimer
 
-from skmulti.estimators._training import rows_to_look_at
 from skmulti.training.callbacks import BestEpoch, TermLog
 from skmulti.training.epoch_losses import BatchLosses
 from skmulti.training.interrupt import was_interrupted
 from skmulti.training.loader import TensorLoader
 from skmulti.training.loop_choice import is_watched
 from skmulti.training.optimizers.flat import FlatOptimizer
+from skmulti.training.rows import rows_to_look_at
 from skmulti.training.schedule import OneCycle
 
 

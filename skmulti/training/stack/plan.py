@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from skmulti._compat import BatchNorm
+from skmulti._compat import BatchNorm, ConvNd
 from skmulti.training.loop_choice import overridden, uncompiled, why_skorch
 from skmulti.training.optimizers.flat import FlatOptimizer
 from skmulti.training.passes.hooks import does_more
@@ -44,7 +44,7 @@ def why_alone(run: MemberRun) -> str:
         return "its module has hooks"
     if len({id(part) for part in module.modules()}) < len(list(module.modules())) or _shares(module):
         return "parts of its module share parameters"
-    if any(isinstance(part, nn.modules.conv._ConvNd) for part in module.modules()):
+    if any(isinstance(part, ConvNd) for part in module.modules()):
         return "stacked convolutions are slower than convolutions in turn"
     return ""
 

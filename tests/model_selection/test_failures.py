@@ -14,7 +14,7 @@ from sklearn.pipeline import Pipeline
 from skmulti import TrainingDivergedError
 from skmulti.model_selection import BatchedGridSearchCV
 from skmulti.model_selection.workers import Outcome, fit_alone
-from tests.model_selection.problems import X, Y, both_searches, check_counts, make_net, search_over
+from tests.model_selection.problems import LRS, X, Y, both_searches, check_counts, make_net, search_over
 from tests.model_selection.test_estimators import Counting
 
 NAN = pytest.mark.filterwarnings("ignore:One or more of the test scores are non-finite:UserWarning")
@@ -137,3 +137,11 @@ def test_a_search_that_failed_is_as_it_was():
     assert search.estimator is net
     assert (search.cv, search.n_jobs) == (2, None)
     assert "_run_search" not in vars(search)
+
+
+@both_searches
+def test_an_error_of_torch_about_sizes_is_a_sentence_in_a_search_too(make_search):
+    search = search_over(make_search, make_net(normalization="batch", batch_size=1), LRS)
+    message = "The 'batch_size' parameter must give batches of two rows or more to batch normalisation."
+    with pytest.raises(ValueError, match="^" + re.escape(message)):
+        search.fit(X, Y)

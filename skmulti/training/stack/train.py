@@ -235,7 +235,8 @@ def _train_sequentially(member: Member) -> None:
     if member.log is not None:
         member.net._on_member_epoch = partial(member.log.print_epochs, [member])
     try:
-        member.net._train(member.rows, member.holdout)
+        with member.net._explained_errors():
+            member.net._train(member.rows, member.holdout)
         if member.log is not None:
             # A log of somebody else's does not tell of single epochs.
             member.log.print_epochs([member])

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,6 +20,41 @@ from torch.utils.data import Dataset as TorchDataset
 # How the names of types of dates begin.
 _OF_TIME = ("date", "time", "duration", "period")
 _LARGEST = np.finfo(np.float32).max
+
+
+def nearest(value: Any, options: Iterable[Any]) -> str | None:
+    """Return the string among the options that is spelled most like `value`, None if there is none.
+
+    Examples
+    --------
+    >>> from skmulti._checks import nearest
+    >>> nearest("huberr", ["huber", "pinball"])
+    'huber'
+    """
+    near = difflib.get_close_matches(str(value), [option for option in options if isinstance(option, str)], n=1)
+    return near[0] if near else None
+
+
+def did_you_mean(value: Any, options: Iterable[Any], form: str = "{}") -> str:
+    """Return a sentence with the option that is spelled most like `value`, empty if there is none.
+
+    Parameters
+    ----------
+    value : object
+        The unknown name.
+    options : iterable
+        The known names; those that are not strings are ignored.
+    form : str, default="{}"
+        How the suggestion is written, with braces for the option.
+
+    Examples
+    --------
+    >>> from skmulti._checks import did_you_mean
+    >>> did_you_mean("los", ["loss"], "{}__area")
+    " Did you mean 'loss__area'?"
+    """
+    near = nearest(value, options)
+    return "" if near is None else f" Did you mean {form.format(near)!r}?"
 
 
 def has_nan(values: np.ndarray) -> bool:
@@ -49,6 +85,12 @@ def named(parameter: str) -> Iterator[None]:
 
 def refuse_containers(values: Any, parameter: str) -> None:
     """Raise a TypeError for tables and data sets of other libraries, with what makes an array of them."""
+    if isinstance(values, np.ndarray) and values.dtype.names is not None:
+        raise TypeError(
+            f"{parameter} must be an array of one dtype. Got a structured array with the fields "
+            f"{', '.join(map(repr, values.dtype.names))}; use pandas.DataFrame({parameter}), or "
+            f"numpy.lib.recfunctions.structured_to_unstructured({parameter})."
+        )
     if type(values) is np.ndarray:
         return
     if sparse.issparse(values):
@@ -68,7 +110,7 @@ def refuse_containers(values: Any, parameter: str) -> None:
     }
     cure = cures.get((library, type(values).__name__))
     if isinstance(values, (TorchDataset, DataLoader)):
-        cure = "arrays or tensors of its inputs and its targets, fit(X, y)"
+        cure = "arrays or tensors of its inputs and its targets, fit(X, y) and predict(X)"
     if cure is not None:
         raise TypeError(
             f"{parameter} must be an array, a data frame, a tensor or a list of rows. "
@@ -76,8 +118,25 @@ def refuse_containers(values: Any, parameter: str) -> None:
         )
 
 
-def to_numbers(values: Any, parameter: str) -> Any:
-    """Return the values with nothing in them but numbers, or say what is none."""
+def to_numbers(values: Any, parameter: str, *, fitted: bool = False) -> Any:
+    """Return values that can be read as real numbers, or refuse them.
+
+    Parameters
+    ----------
+    values : object
+        An array, a data frame, a tensor or a list of rows.
+    parameter : str
+        The name of the values in messages.
+    fitted : bool, default=False
+        Whether the same columns held numbers in `fit`; the message then advises to convert them.
+
+    Raises
+    ------
+    TypeError
+        If the values are of a type that no array is made of.
+    ValueError
+        If a value is not a number; the message names the column.
+    """
     refuse_containers(values, parameter)
     values = without_mask(values)
     if isinstance(values, torch.Tensor):
@@ -93,12 +152,12 @@ def to_numbers(values: Any, parameter: str) -> Any:
     if hasattr(values, "columns"):
         refuse_repeated_names(values, parameter)
         for name, label, dtype in zip(_column_names(values) or (), values.columns, values.dtypes, strict=True):
-            _refuse_non_numeric(values[label], dtype, f"{parameter}, column {name!r},")
+            _refuse_non_numeric(values[label], dtype, f"{parameter}, column {name!r},", fitted=fitted)
     elif isinstance(getattr(values, "dtype", None), np.dtype) and values.dtype.kind in "OSU":
-        _refuse_non_numeric(values, values.dtype, parameter)
+        _refuse_non_numeric(values, values.dtype, parameter, fitted=fitted)
         return np.asarray(values, dtype=np.float64) if isinstance(values, np.ndarray) else values
     elif hasattr(values, "dtype"):
-        _refuse_non_numeric(values, values.dtype, parameter)
+        _refuse_non_numeric(values, values.dtype, parameter, fitted=fitted)
     return values
 
 
@@ -133,7 +192,7 @@ def refuse_repeated_names(values: Any, parameter: str) -> None:
         raise ValueError(f"{parameter} must name each column once. Got {', '.join(map(repr, twice))} twice.")
 
 
-def _refuse_non_numeric(values: Any, dtype: Any, what: str) -> None:
+def _refuse_non_numeric(values: Any, dtype: Any, what: str, *, fitted: bool = False) -> None:
     """Refuse values that can't be read as real numbers; `what` names them."""
     text = str(dtype).lower()
     if text.startswith("complex"):
@@ -143,6 +202,9 @@ def _refuse_non_numeric(values: Any, dtype: Any, what: str) -> None:
     advice = "Encode it first, for example with a ColumnTransformer."
     if what.startswith("X") and not text.startswith(("interval", *_OF_TIME)):
         advice += " Or use categorical_inputs='one_hot', for columns of categories or words in a data frame."
+    if fitted and not text.startswith(("interval", *_OF_TIME)):
+        what = f"{what.removesuffix(',')}, which held numbers in fit,"
+        advice = "Convert it to numbers, with NaN for missing values."
     if text.startswith(("cat", "enum", "interval", *_OF_TIME)):
         raise ValueError(f"{what} must hold numbers. Got dtype {dtype} instead. {advice}")
     if text.startswith(("obj", "str", "utf8", "<u", "|s")):

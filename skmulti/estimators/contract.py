@@ -12,7 +12,6 @@ What differs from a stock skorch net, and why:
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -27,6 +26,7 @@ from skorch import NeuralNetRegressor
 from skorch.dataset import unpack_data
 from skorch.history import History
 
+from skmulti._checks import did_you_mean, nearest
 from skmulti._compat import BatchNorm
 from skmulti.estimators._before import Before, Turn
 from skmulti.prediction.raw_outputs import n_padding_rows
@@ -81,7 +81,7 @@ class ContractNet(MultiOutputMixin, NeuralNetRegressor, _OwnMetadata):
         for name in prefix__params:
             if "__" not in name:
                 known = list(inspect.signature(type(self)).parameters)
-                near = _FOREIGN_NAMES.get(name) or next(iter(difflib.get_close_matches(name, known, n=1)), None)
+                near = _FOREIGN_NAMES.get(name) or nearest(name, known)
                 hint = f" Did you mean {near!r}?" if near in known else ""
                 raise TypeError(f"{type(self).__name__}.__init__() got an unexpected keyword argument {name!r}.{hint}")
         self.__dict__.update(prefix__params)
@@ -185,11 +185,11 @@ class ContractNet(MultiOutputMixin, NeuralNetRegressor, _OwnMetadata):
     def _refuse_mistyped_prefix(self, name: str) -> None:
         """Refuse a parameter whose prefix is spelt almost as one of ours."""
         prefix, _, rest = name.partition("__")
-        near = difflib.get_close_matches(prefix, self._own_prefixes, n=1)
+        near = nearest(prefix, self._own_prefixes)
         if near and prefix not in (*self._own_prefixes, *self.prefixes_):
             raise ValueError(
                 f"The {name!r} parameter bears a prefix that is none of {', '.join(self._own_prefixes)}, module, "
-                f"optimizer, ... Did you mean '{near[0]}__{rest}'?"
+                f"optimizer, ... Did you mean '{near}__{rest}'?"
             )
 
     def _refuse_arguments(self, method: str, arguments: Mapping[str, Any]) -> None:
@@ -198,8 +198,7 @@ class ContractNet(MultiOutputMixin, NeuralNetRegressor, _OwnMetadata):
         known = [parameter.name for parameter in parameters if parameter.kind is not parameter.VAR_KEYWORD]
         for name, value in arguments.items():
             meant = _FOREIGN_NAMES.get(name, name)
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else f" It has {', '.join(known)}."
+            hint = did_you_mean(name, known) or f" It has {', '.join(known)}."
             if meant in self._get_param_names():
                 hint = f" Give {type(self).__name__}({meant}={value!r}) to the constructor."
             raise TypeError(f"{type(self).__name__}.{method}() got an unexpected keyword argument {name!r}.{hint}")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from typing import Any
 
 from torch import nn
 
+from skmulti._checks import did_you_mean
 from skmulti.losses.base import ColumnLoss
 from skmulti.losses.box import CIoU, DIoU, GIoU, IoU
 from skmulti.losses.circular import Circular, VonMisesNLL
@@ -90,8 +90,7 @@ def make_loss(loss: Any, *, parameter: str = "loss") -> ColumnLoss:
     if isinstance(loss, str):
         name = ALIASES.get(loss, loss)
         if name not in COLUMN_LOSSES:
-            near = difflib.get_close_matches(loss, [*COLUMN_LOSSES, *ALIASES], n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
+            hint = did_you_mean(loss, [*COLUMN_LOSSES, *ALIASES])
             raise ValueError(
                 f"The {parameter!r} parameter must name a known loss: {', '.join(map(repr, COLUMN_LOSSES))}. "
                 f"Got {loss!r} instead.{hint}"

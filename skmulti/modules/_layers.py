@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence, Set
-from difflib import get_close_matches
 from itertools import pairwise
 from numbers import Integral, Real
 from types import NoneType
@@ -11,6 +10,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from skmulti._checks import did_you_mean
 
 Sizes = int | Sequence[int]
 Activation = str | type[nn.Module]
@@ -233,12 +234,6 @@ def check_choice(name: str, value: Any, options: Collection[Any]) -> None:
             f"The {name!r} parameter must be one of {list(options)}. "
             f"Got {value!r} instead.{did_you_mean(value, options)}"
         )
-
-
-def did_you_mean(value: Any, options: Collection[Any]) -> str:
-    """Return a sentence with the option spelled most like `value`, or nothing."""
-    near = get_close_matches(str(value), [o for o in options if isinstance(o, str)], n=1)
-    return f" Did you mean {near[0]!r}?" if near else ""
 
 
 def check_normalization(normalization: str | None) -> None:

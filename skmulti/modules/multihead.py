@@ -10,13 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from skmulti._checks import did_you_mean
 from skmulti.modules._layers import (
     Activation,
     Sizes,
     check_choice,
     check_size,
     check_sizes,
-    did_you_mean,
     hidden_layers,
     n_features_out,
 )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from numbers import Integral
 from typing import Any
+
+from skmulti._checks import did_you_mean
 
 
 @dataclass(frozen=True)
@@ -85,11 +86,10 @@ class Columns:
 
     def _unknown(self, key: Any, parameter: str) -> str:
         known = [*self.names, *self.groups]
-        near = difflib.get_close_matches(str(key), known, n=1)
         groups = f" and its groups are {_quoted(self.groups)}" if self.groups else ""
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        if not near and isinstance(key, str) and self.names == tuple(f"y{i}" for i in range(len(self))):
-            hint = " y came without names of its columns, so that they go by position."
+        hint = did_you_mean(key, known)
+        if not hint and isinstance(key, str) and self.names == tuple(f"y{i}" for i in range(len(self))):
+            hint = " y has no column names: use positions."
         return (
             f"The {parameter!r} parameter must name columns of y. Got {key!r}, but the columns of y are "
             f"{_quoted(self.names)}{groups}.{hint}"
@@ -127,7 +127,9 @@ def resolve_groups(names: Sequence[str], groups: Any, *, parameter: str) -> Colu
         key = tuple(members) if isinstance(members, Iterable) and not isinstance(members, str) else members
         if key == ():
             raise ValueError(f"The {parameter!r} parameter must give each group a column. Got none for {name!r}.")
-        found[name] = columns.find(key, parameter=parameter)
+        positions = columns.find(key, parameter=parameter)
+        # A set of strings has another order in each process.
+        found[name] = tuple(sorted(positions)) if isinstance(members, Set) else positions
         if name in columns.names and found[name] != (columns.names.index(name),):
             raise ValueError(
                 f"The {parameter!r} parameter must not name a group as another column of y. "

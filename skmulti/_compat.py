@@ -23,9 +23,9 @@ from sklearn.utils._param_validation import (
     HasMethods,
     Interval,
     Options,
-    StrOptions,
     validate_parameter_constraints,
 )
+from sklearn.utils._param_validation import StrOptions as _StrOptions
 
 # Whether metadata routing is on: the searches route as scikit-learn's do.
 from sklearn.utils.metadata_routing import _routing_enabled as routing_enabled
@@ -47,6 +47,17 @@ from torch.nn.modules.conv import _ConvNd as ConvNd
 # Hooks that observe every optimizer: a fused step must not bypass them.
 from torch.optim.optimizer import _global_optimizer_post_hooks as global_optimizer_post_hooks
 from torch.optim.optimizer import _global_optimizer_pre_hooks as global_optimizer_pre_hooks
+
+
+class StrOptions(_StrOptions):
+    """The strings that a parameter may be.
+
+    scikit-learn's own prints the set, in an order that changes from process to process; this one sorts it.
+    """
+
+    def __str__(self) -> str:
+        return f"a str among {{{', '.join(sorted(map(repr, self.options)))}}}"
+
 
 # The kernels behind torch.optim's fused optimizers. A class of torch.optim adds more time per step than a small
 # network takes.

@@ -11,6 +11,7 @@ from sklearn.exceptions import NotFittedError
 
 from skmulti import MultiHeadRegressor, MultiOutputCNNRegressor, MultiOutputMLPRegressor
 from skmulti.losses import COLUMN_LOSSES
+from skmulti.targets import resolve_groups
 
 NAMES = ["angle", "distance", "area"]
 UNKNOWN = "must name columns of y. Got 'distnce', but the columns of y are 'angle', 'distance', 'area'."
@@ -106,7 +107,7 @@ def test_a_column_unlike_any_other_is_refused_without_a_suggestion():
     message = "The 'loss_weights' parameter must name columns of y. Got 'zzz', but the columns of y are "
     with refused(message + "'angle', 'distance', 'area'."):
         make_net(loss_weights={"zzz": 1}).fit(X, Y)
-    with refused(message + "'y0', 'y1', 'y2'. y came without names of its columns, so that they go by position."):
+    with refused(message + "'y0', 'y1', 'y2'. y has no column names: use positions."):
         make_net(loss_weights={"zzz": 1}).fit(X, Y.to_numpy())
 
 
@@ -442,3 +443,45 @@ def test_an_optimizer_that_does_not_take_its_parameters_is_refused(effort):
         TypeError, match=r"^The 'optimizer' parameter must be a class of torch\.optim\.Optimizer\. Got "
     ):
         make_net(effort=effort, optimizer=lambda params, lr: params).fit(X, Y)
+
+
+@pytest.mark.parametrize("empty", [Y[[]], np.empty((20, 0))], ids=["data frame", "array"])
+def test_targets_without_columns_are_refused(empty):
+    message = (
+        "y must have shape (n_samples,) or (n_samples, n_columns) with one column or more. Got shape (20, 0) instead."
+    )
+    with refused(message):
+        make_net().fit(X, empty)
+
+
+def test_structured_arrays_are_refused_with_the_way_out():
+    records = pd.DataFrame(X, columns=list("abc")).to_records(index=False)
+    message = (
+        "X must be an array of one dtype. Got a structured array with the fields 'a', 'b', 'c'; use "
+        "pandas.DataFrame(X), or numpy.lib.recfunctions.structured_to_unstructured(X)."
+    )
+    with refused(message, TypeError):
+        make_net().fit(records, Y)
+    with refused(message.replace("X", "y"), TypeError):
+        make_net().fit(X, records)
+
+
+def test_a_data_loader_is_refused_with_arguments_of_every_method():
+    loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(torch.as_tensor(X)))
+    message = (
+        "X must be an array, a data frame, a tensor or a list of rows. Got DataLoader of torch instead; use arrays or "
+        "tensors of its inputs and its targets, fit(X, y) and predict(X)."
+    )
+    with refused(message, TypeError):
+        make_net().fit(X, Y).predict(loader)
+
+
+def test_loss_weights_in_a_series_are_found_by_name():
+    net = make_net(loss_weights=pd.Series({"area": 9.0, "angle": 1.0, "distance": 2.0})).fit(X, Y)
+    assert [term.weight for term in net.terms_] == [1.0, 2.0, 9.0]
+    with refused(UNKNOWN.replace("must", "The 'loss_weights' parameter must") + " Did you mean 'distance'?"):
+        make_net(loss_weights=pd.Series({"distnce": 9.0})).fit(X, Y)
+
+
+def test_a_set_of_columns_is_a_group_in_the_order_of_y():
+    assert resolve_groups(NAMES, {"both": {"distance", "angle"}}, parameter="heads").groups == {"both": (0, 1)}

@@ -469,3 +469,35 @@ def test_scorers_of_the_same_predictions_do_not_mix_up_tables():
         expected = r2_score(y, net.predict(X), multioutput="raw_values")
         found = check_scoring(net, scorers)(net, X, y)
         np.testing.assert_allclose([found["a_r2"], found["b_r2"], found["mean_r2"]], [*expected, expected.mean()])
+
+
+@pytest.mark.parametrize("metric", [circular_error, circular_score, partial(average_relative_rmse, baseline="test")])
+def test_predictions_with_other_column_names_are_refused(table, metric):
+    y_true, y_pred = (pd.DataFrame(values, columns=COLUMNS) for values in table[:2])
+    assert metric(y_true, y_pred) == metric(*table[:2])
+    assert metric(y_true, pd.DataFrame(table[1])) == metric(*table[:2])
+    message = (
+        "y_true and y_pred must have the same columns in the same order. Got ['angle', 'distance', 'speed'] in y_true "
+        "and ['speed', 'distance', 'angle'] in y_pred; use y_pred[y_true.columns]."
+    )
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        metric(y_true, y_pred[COLUMNS[::-1]])
+
+
+def test_a_baseline_with_other_column_names_is_refused(table):
+    y_true, y_pred = pd.DataFrame(table[0], columns=COLUMNS), table[1]
+    mean = y_true.mean()
+    assert average_relative_rmse(y_true, y_pred, baseline=mean) == average_relative_rmse(
+        *table[:2], baseline=mean.to_numpy()
+    )
+    message = (
+        "The 'baseline' parameter must name the columns of y_true in their order when it is a Series: "
+        "['angle', 'distance', 'speed']. Got ['speed', 'distance', 'angle'] instead; use baseline[y_true.columns]."
+    )
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        average_relative_rmse(y_true, y_pred, baseline=mean[::-1])
+
+
+def test_a_set_of_columns_is_refused():
+    with pytest.raises(TypeError, match=r"^The 'columns' parameter must be a sequence of column names\. Got \{"):
+        column_scorers({"a", "b"})

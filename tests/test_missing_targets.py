@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.linear_model import LinearRegression
 from sklearn.metrics import make_scorer, r2_score
 from sklearn.model_selection import GridSearchCV, cross_validate, train_test_split
@@ -166,7 +167,11 @@ def test_missing_targets_are_refused_by_default_with_columns_and_counts():
 
 def test_a_column_with_no_value_at_all_is_refused_by_name():
     X, y = draw()
-    with pytest.raises(ValueError, match=r"^y must have a value in each column\. Got none in 'count', 'w'\.$"):
+    message = (
+        "y must have a value in each column. Got none in 'count', 'w'. Leave these columns out of y; in a "
+        "cross-validation or a search, use shuffled or fewer folds."
+    )
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         net().fit(X, y.assign(count=np.nan, w=np.nan))
 
 
@@ -285,3 +290,19 @@ def test_cross_validation_over_missing_targets_needs_no_more_than_the_parameter(
     X, y = draw()
     result = cross_validate(net(loss="squared_error", column_groups=None), X, with_holes(y), cv=3, error_score="raise")
     assert np.isfinite(result["test_score"]).all()
+
+
+def test_missing_validation_targets_are_refused_with_the_way_out():
+    X, y = draw()
+    holes = y.copy()
+    holes.iloc[0, 0] = np.nan
+    with pytest.raises(ValueError, match=r"^Input y_val contains NaN: .* Use missing_targets='mask' to leave "):
+        net(missing_targets="error").fit(X, y.fillna(0.0), X_val=X, y_val=holes)
+
+
+def test_a_score_without_any_target_is_nan_with_a_warning():
+    X, y = draw()
+    fitted = net().fit(X, y)
+    message = "score is NaN: every target in y is missing. Use rows that have targets."
+    with pytest.warns(UndefinedMetricWarning, match=f"^{re.escape(message)}$"):
+        assert np.isnan(fitted.score(X, y * np.nan))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import re
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ from sklearn.utils.validation import column_or_1d
 from skorch.dataset import Dataset
 from torch.utils.data import DataLoader
 
-from skmulti._checks import check_same_length, has_nan
+from skmulti._checks import check_same_length, did_you_mean, has_nan
 from skmulti._compat import validate_parameter_constraints
 from skmulti.estimators._effort import EffortNet
 from skmulti.estimators.presets import AS_GIVEN
@@ -53,7 +52,10 @@ class CheckingNet(EffortNet):
             return
         empty = [name for name, none in zip(targets.names, np.isnan(targets.values).all(axis=0), strict=True) if none]
         if empty:
-            raise ValueError(f"y must have a value in each column. Got none in {', '.join(map(repr, empty))}.")
+            raise ValueError(
+                f"y must have a value in each column. Got none in {', '.join(map(repr, empty))}. Leave these columns "
+                "out of y; in a cross-validation or a search, use shuffled or fewer folds."
+            )
 
     def _refuse_single_row(self, rows: Rows, sample_weight: Any) -> None:
         if len(rows.y) < 2:
@@ -215,8 +217,7 @@ class CheckingNet(EffortNet):
             return
         for option, name in options.items():
             if option not in known:
-                near = difflib.get_close_matches(option, known, n=1)
-                hint = f" Did you mean '{part}__{near[0]}'?" if near else ""
+                hint = did_you_mean(option, known, f"{part}__{{}}")
                 if factory is TensorLoader and option in inspect.signature(DataLoader).parameters:
                     hint = f" Use {part}=torch.utils.data.DataLoader, which has it."
                 raise TypeError(

@@ -8,12 +8,13 @@ from numbers import Integral
 from typing import Any, Literal, overload
 
 import numpy as np
+from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.metrics import r2_score
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from skorch.utils import is_dataset
 from torch import Tensor
 
-from skmulti._checks import has_nan
+from skmulti._checks import has_nan, warn
 from skmulti.estimators._before import of_one_state
 from skmulti.estimators._inputs import InputNet
 from skmulti.losses import ColumnLoss, MixedLoss, Term
@@ -227,7 +228,7 @@ class ReadingNet(InputNet):
         Returns
         -------
         score : float
-            The mean R2 of `predict`.
+            The mean R2 of `predict`; NaN, with an `UndefinedMetricWarning`, if every target is missing.
         """
         check_is_fitted(self)
         targets = self._check_targets(y, parameter="y", missing=True)
@@ -253,7 +254,10 @@ class ReadingNet(InputNet):
             weight = None if weights is None else weights[seen, i if weights.shape[1] > 1 else 0]
             if seen.any():
                 scores.append(loss_of[i].score(targets.values[seen, i], y_pred[seen, i], weight))
-        return float(np.mean(scores)) if scores else float("nan")
+        if not scores:
+            warn("score is NaN: every target in y is missing. Use rows that have targets.", UndefinedMetricWarning)
+            return float("nan")
+        return float(np.mean(scores))
 
     @staticmethod
     def _group_scores(term: Term, y: np.ndarray, y_pred: np.ndarray, weights: np.ndarray | None) -> list[float]:

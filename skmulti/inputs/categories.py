@@ -9,11 +9,15 @@ import numpy as np
 from sklearn.preprocessing import OneHotEncoder
 from sklearn.utils.validation import check_array
 
-from skmulti._checks import check_finite, to_numbers
+from skmulti._checks import check_finite, to_numbers, warn
 from skmulti.inputs.validation import IMPUTE
 
-# Categories beyond the most frequent ones are one.
+# Beyond this many categories the infrequent ones are merged: a column of identifiers would otherwise add as many inputs
+# as there are rows.
 _MOST_CATEGORIES = 50
+# The fraction of a column's strings that must be numbers for a warning: a few placeholders such as "?" among numbers
+# turn a whole column into strings.
+_NEARLY_ALL = 0.9
 
 
 @dataclass(frozen=True)
@@ -49,10 +53,13 @@ class TableEncoder:
 
     @classmethod
     def fit(cls, X: Any) -> TableEncoder:
-        """Learn the categories of a data frame."""
+        """Learn the categories of a data frame; warn if nearly all values of a column of strings are numbers."""
         categorical = _categorical(X)
+        words = _words(X, categorical)
+        for place, i in enumerate(categorical):
+            _warn_of_numbers(X, i, words[:, place])
         coder = OneHotEncoder(handle_unknown="ignore", max_categories=_MOST_CATEGORIES, sparse_output=False)
-        return cls(categorical, coder.fit(_words(X, categorical)))
+        return cls(categorical, coder.fit(words))
 
     def transform(self, X: Any, *, missing: bool = True, parameter: str = "X") -> np.ndarray:
         """Return the numbers of a data frame, and one column for each category behind them.
@@ -80,7 +87,7 @@ class TableEncoder:
         numeric = [i for i in range(X.shape[1]) if i not in self.categorical]
         numbers = np.empty((len(words), 0))
         if numeric:
-            chosen = to_numbers(X.iloc[:, numeric] if hasattr(X, "iloc") else X[:, numeric], parameter)
+            chosen = to_numbers(X.iloc[:, numeric] if hasattr(X, "iloc") else X[:, numeric], parameter, fitted=True)
             numbers = check_array(chosen, dtype=np.float64, ensure_all_finite=False, input_name=parameter)
             check_finite(numbers, getattr(chosen, "columns", None), parameter, IMPUTE, missing=missing)
         return np.concatenate([numbers, self.coder.transform(words)], axis=1)
@@ -121,12 +128,45 @@ def _are_numbers(values: Any) -> bool:
     return True
 
 
+def _warn_of_numbers(X: Any, i: int, words: np.ndarray) -> None:
+    """Warn if nearly all values of a column of strings are numbers: one-hot encoding loses their order and distances.
+
+    A categorical dtype states that the values are categories, so such a column passes.
+    """
+    present = [word for word in words if word]
+    if not present or str(list(X.dtypes)[i]).lower().startswith(("cat", "enum")):
+        return
+    others = [word for word in present if not _are_numbers([word])]
+    n_numbers = len(present) - len(others)
+    if n_numbers < _NEARLY_ALL * len(present):
+        return
+    but = f", all but {', '.join(map(repr, sorted(set(others))[:3]))}" if others else ""
+    first = ", after replacing the others by NaN" if others else ""
+    warn(
+        f"X, column {str(X.columns[i])!r}, has strings of which {n_numbers} of {len(present)} are "
+        f"numbers{but}; they are one-hot encoded. For numbers use astype(float){first}; for categories use "
+        'astype("category"), which silences this warning.'
+    )
+
+
 def _words(X: Any, columns: list[int]) -> np.ndarray:
-    """Return columns of categories as words, and "" where one is missing."""
+    """Return columns of categories as strings, and "" where one is missing."""
     words = np.empty((len(X), len(columns)), dtype=object)
     for place, i in enumerate(columns):
-        words[:, place] = [_word(value) for value in _column(X, i)]
+        values = list(_column(X, i))
+        _refuse_collections(values, str(X.columns[i]) if hasattr(X, "columns") else i)
+        words[:, place] = [_word(value) for value in values]
     return words
+
+
+def _refuse_collections(values: list[Any], column: str | int) -> None:
+    """Raise a ValueError if a cell holds several values: each would become a category of its own."""
+    for row, value in enumerate(values):
+        if isinstance(value, (list, set, dict, np.ndarray)):
+            raise ValueError(
+                f"X, column {column!r}, must hold one number or one category in each row. Got a "
+                f"{type(value).__name__} in row {row}: {str(value)[:40]}; use one column for each of its values."
+            )
 
 
 def _word(value: Any) -> str:

@@ -44,7 +44,7 @@ def check_inputs(
                 X = X.astype(estimator._input_dtype, order="C")
         check_finite(X, None, parameter, missing=missing)
         return X
-    X = to_numbers(X, parameter)
+    X = to_numbers(X, parameter, fitted=not reset)
     if not reset:
         _refuse_other_shape(estimator, getattr(X, "shape", None), parameter)
     with np.errstate(over="ignore"), named(parameter):

@@ -24,6 +24,12 @@ def check_table(y_true: Any, y_pred: Any, sample_weight: Any) -> tuple[np.ndarra
     """
     y_true, y_pred, sample_weight = map(without_mask, (y_true, y_pred, sample_weight))
     check_consistent_length(y_true, y_pred, sample_weight)
+    names = column_names(y_true), column_names(y_pred)
+    if None not in names and names[0] != names[1]:
+        raise ValueError(
+            f"y_true and y_pred must have the same columns in the same order. Got {list(names[0] or ())} in y_true and "
+            f"{list(names[1] or ())} in y_pred; use y_pred[y_true.columns]."
+        )
     true, pred = (
         check_array(y, dtype=np.float64, ensure_2d=False, ensure_all_finite=finite, input_name=name)
         for y, finite, name in ((y_true, "allow-nan", "y_true"), (y_pred, True, "y_pred"))
@@ -37,6 +43,12 @@ def check_table(y_true: Any, y_pred: Any, sample_weight: Any) -> tuple[np.ndarra
     rows = np.ones(len(true)) if sample_weight is None else sample_weight
     rows = check_row_weights(rows, true, dtype=np.float64, ensure_non_negative=True)
     return true, pred, np.where(np.isnan(true), 0.0, rows[:, None])
+
+
+def column_names(values: Any) -> tuple[str, ...] | None:
+    """Return the names of a data frame's columns, None for anything else or if a name is not a string."""
+    names = getattr(values, "columns", None)
+    return None if names is None or not all(isinstance(name, str) for name in names) else tuple(names)
 
 
 def weighted_sum(weight: np.ndarray, values: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from skmulti.metrics._checks import average_columns, check_table, divide, weighted_sum
+from skmulti.metrics._checks import average_columns, check_table, column_names, divide, weighted_sum
 
 # Mean of 1 - cos(difference) that comes from rounding: a difference of some 1e-6 radians.
 _ROUNDING = 1e-12
@@ -75,7 +75,7 @@ def average_relative_rmse(
     if isinstance(baseline, str) and baseline == "test":
         base = np.nan_to_num(divide(weighted_sum(weight, true), total))
     else:
-        base = _check_baseline(baseline, n_columns=true.shape[1])
+        base = _check_baseline(baseline, n_columns=true.shape[1], names=column_names(y_true) or column_names(y_pred))
     squared = weighted_sum(weight, (true - base) ** 2)
     # A mean is rounded: a constant column differs from its own in the last digits.
     largest = np.maximum(np.where(weight > 0, np.abs(true), 0).max(axis=0), np.abs(base))
@@ -218,7 +218,14 @@ def _check_period(period: Any) -> None:
         raise ValueError(f"The 'period' parameter must be a positive finite number. Got {period!r} instead.")
 
 
-def _check_baseline(baseline: Any, *, n_columns: int) -> np.ndarray:
+def _check_baseline(baseline: Any, *, n_columns: int, names: tuple[str, ...] | None) -> np.ndarray:
+    index = getattr(baseline, "index", None)
+    labels = tuple(index) if np.ndim(index) == 1 else ()
+    if names and any(isinstance(label, str) for label in labels) and labels != names:
+        raise ValueError(
+            "The 'baseline' parameter must name the columns of y_true in their order when it is a Series: "
+            f"{list(names)}. Got {list(labels)} instead; use baseline[y_true.columns]."
+        )
     try:
         base = np.atleast_1d(np.asarray(baseline, dtype=np.float64))
     except (TypeError, ValueError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import weakref
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -179,7 +179,7 @@ def _metric_message(metric: Any) -> str:
 
 
 def _check_column_names(columns: Any) -> tuple[str, ...]:
-    is_sequence = isinstance(columns, Iterable) and not isinstance(columns, str)
+    is_sequence = isinstance(columns, Iterable) and not isinstance(columns, (str, Set))
     if not is_sequence or not all(isinstance(name, str) for name in columns):
         raise TypeError(f"The 'columns' parameter must be a sequence of column names. Got {columns!r} instead.")
     names = tuple(columns)

@@ -7,7 +7,7 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin, clone
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin, clone, is_classifier
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state, get_tags
@@ -79,6 +79,9 @@ class SplitConformalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator)
         "random_state": ["random_state"],
     }
 
+    # The names of y's columns, None if it has none.
+    _target_names: list[str] | None = None
+
     def __init__(
         self, estimator: Any, *, coverage: float = 0.9, calibration_fraction: float = 0.2, random_state: Any = None
     ) -> None:
@@ -114,8 +117,13 @@ class SplitConformalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator)
         """
         if y is None:
             raise ValueError(f"This {type(self).__name__} estimator requires y to be passed, but the target y is None.")
+        if is_classifier(self.estimator):
+            raise TypeError(f"The 'estimator' parameter must be a regressor. Got the classifier {self.estimator!r}.")
         X, y = indexable(X, y)
         n_rows = num_samples(X)
+        _refuse_other_lengths(fit_params, n_rows)
+        names = getattr(y, "columns", None)
+        self._target_names = None if names is None else [str(name) for name in names]
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
         fit, held_out = train_test_split(np.arange(n_rows), test_size=self.calibration_fraction, random_state=seed)
         fit_params = {
@@ -130,7 +138,7 @@ class SplitConformalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator)
         if not self.n_calibration_.all():
             raise ValueError(
                 "The 'calibration_fraction' parameter must leave rows with each target. Got none for the columns "
-                f"{np.flatnonzero(self.n_calibration_ == 0).tolist()}."
+                f"{self._labels(self.n_calibration_ == 0)}; use a larger one, or fit with more rows."
             )
         for name in ("n_features_in_", "feature_names_in_"):
             if hasattr(self.estimator_, name):
@@ -182,18 +190,23 @@ class SplitConformalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator)
 
     def _refuse_infinite(self) -> None:
         """Say how many held-out rows the coverage takes, where a column has fewer."""
-        short = np.flatnonzero(np.isinf(self.half_widths_))
-        if not len(short):
+        short = np.isinf(self.half_widths_)
+        if not short.any():
             return
         n_rows = int(self.n_calibration_[short].min())
         # The least n with (n + 1) * coverage <= n, rounded as ranks are.
         enough = math.ceil(round(self.coverage / (1 - self.coverage), 6))
-        which = "" if self._y_ndim == 1 else f" in the columns {short.tolist()}"
+        which = "" if self._y_ndim == 1 else f" in the columns {self._labels(short)}"
         raise ValueError(
             "The 'coverage' parameter must be one that the held-out rows can give: "
             f"{self.coverage:g} takes {enough} of them with a target. Got {n_rows}{which}; fit with more rows, with a "
             f"larger 'calibration_fraction', or with a coverage of at most {n_rows}/{n_rows + 1}."
         )
+
+    def _labels(self, chosen: np.ndarray) -> list[Any]:
+        """Return the names of the chosen columns of y, or their positions where y has no names."""
+        positions = np.flatnonzero(chosen).tolist()
+        return positions if self._target_names is None else [self._target_names[i] for i in positions]
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -231,6 +244,15 @@ def _residuals(estimator: Any, X: Any, y: Any) -> np.ndarray:
         return np.asarray(last.residuals(inputs, y))
     y = np.asarray(without_mask(y), dtype=float)
     return y - np.asarray(estimator.predict(X)).reshape(y.shape)
+
+
+def _refuse_other_lengths(fit_params: dict[str, Any], n_rows: int) -> None:
+    """Raise a ValueError if sample weights are not one per row of X: the estimator would report the rows it gets."""
+    for name, value in fit_params.items():
+        if name.rpartition("__")[2] == "sample_weight" and hasattr(value, "__len__") and num_samples(value) != n_rows:
+            raise ValueError(
+                f"The {name!r} argument must have one weight per row of X, {n_rows}. Got {num_samples(value)} instead."
+            )
 
 
 def _is_one_per_row(value: Any, n_rows: int) -> bool:

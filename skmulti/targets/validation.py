@@ -48,6 +48,9 @@ def check_targets(y: Any, *, parameter: str = "y", missing: bool = False, keep_f
     if sparse.issparse(y):
         raise ValueError(f"{parameter} must be dense. Got a sparse {type(y).__name__}; use {parameter}.toarray().")
     y = to_numbers(y, parameter)
+    if getattr(y, "shape", (1,))[1:] == (0,):
+        # check_array fails on a data frame without columns with a message about dtypes.
+        raise ValueError(_shape_message(y.shape, parameter))
     names = _column_names(y)
     values = check_array(
         y,
@@ -60,10 +63,7 @@ def check_targets(y: Any, *, parameter: str = "y", missing: bool = False, keep_f
         input_name=parameter,
     )
     if values.ndim not in (1, 2) or (values.ndim == 2 and values.shape[1] == 0):
-        raise ValueError(
-            f"{parameter} must have shape (n_samples,) or (n_samples, n_columns) with one column or more. "
-            f"Got shape {values.shape} instead."
-        )
+        raise ValueError(_shape_message(values.shape, parameter))
     if any(stride < 0 for stride in values.strides):
         # Tensors can't share the memory of an array that runs backwards.
         values = values.copy()
@@ -73,9 +73,17 @@ def check_targets(y: Any, *, parameter: str = "y", missing: bool = False, keep_f
     if missing and has_nan(values):
         check_finite(np.where(np.isnan(values), 0.0, values), names, parameter)
     else:
-        advice = "Use missing_targets='mask' to leave missing targets out of the loss." if parameter == "y" else ""
+        of_training = parameter in ("y", "y_val")
+        advice = "Use missing_targets='mask' to leave missing targets out of the loss." if of_training else ""
         check_finite(values, names, parameter, advice)
     return Targets(values, names, ndim)
+
+
+def _shape_message(shape: tuple[int, ...], parameter: str) -> str:
+    return (
+        f"{parameter} must have shape (n_samples,) or (n_samples, n_columns) with one column or more. "
+        f"Got shape {tuple(shape)} instead."
+    )
 
 
 def check_sample_weight(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.dummy import DummyRegressor
 from sklearn.exceptions import NotFittedError
-from sklearn.linear_model import LinearRegression, Ridge
+from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -171,7 +171,10 @@ def test_missing_targets_are_left_out_of_their_column():
     known = np.sort(np.abs(held_out[~np.isnan(held_out[:, 1]), 1]))
     assert part.half_widths_[1] == known[int(np.ceil((len(known) + 1) * 0.9)) - 1]
     holes[:, 1] = np.nan
-    message = "The 'calibration_fraction' parameter must leave rows with each target. Got none for the columns [1]."
+    message = (
+        "The 'calibration_fraction' parameter must leave rows with each target. Got none for the columns [1]; use "
+        "a larger one, or fit with more rows."
+    )
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         part.fit(X, holes)
 
@@ -273,3 +276,28 @@ def test_weights_go_to_the_rows_that_the_estimator_is_fitted_on(with_pipeline):
     rows, _ = train_test_split(np.arange(60), test_size=0.2, random_state=seed)
     expected = Ridge().fit(X[rows], y[rows], sample_weight=weight[rows]).predict(X)
     np.testing.assert_allclose(conformal.predict(X), expected)
+
+
+@pytest.mark.parametrize(
+    "classifier",
+    [LogisticRegression(), make_pipeline(StandardScaler(), LogisticRegression())],
+    ids=["alone", "pipeline"],
+)
+def test_a_classifier_is_refused(classifier):
+    with pytest.raises(TypeError, match=r"^The 'estimator' parameter must be a regressor\. Got the classifier "):
+        SplitConformalRegressor(classifier).fit(np.arange(20.0)[:, None], np.arange(20) % 2)
+
+
+def test_sample_weights_of_another_length_are_refused_with_the_number_of_rows_given():
+    X = np.arange(40.0)[:, None]
+    message = "The 'sample_weight' argument must have one weight per row of X, 40. Got 3 instead."
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        SplitConformalRegressor(Ridge()).fit(X, X[:, 0], sample_weight=np.ones(3))
+
+
+def test_columns_with_too_few_held_out_rows_are_named():
+    X = np.arange(10.0)[:, None]
+    y = pd.DataFrame({"width": X[:, 0], "height": X[:, 0]})
+    conformal = SplitConformalRegressor(Ridge(), random_state=0).fit(X, y)
+    with pytest.raises(ValueError, match=re.escape("Got 2 in the columns ['width', 'height']; fit with more rows")):
+        conformal.predict_interval(X)

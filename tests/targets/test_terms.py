@@ -191,8 +191,9 @@ def test_an_unknown_column_gets_the_names_there_are(parameter):
 
 @pytest.mark.parametrize(
     "given",
-    [[1, 2, 0, 0.5], (1.0, 2.0, 0.0, 0.5), np.array([1, 2, 0, 0.5]), pd.Series([1, 2, 0, 0.5], index=list("abcd"))]
-    + [{"y": 2, "w": 0, "h": 0.5}, {1: 2, (2,): np.float32(0), -1: 0.5}],
+    [[1, 2, 0, 0.5], (1.0, 2.0, 0.0, 0.5), np.array([1, 2, 0, 0.5]), pd.Series([1, 2, 0, 0.5])]
+    + [{"y": 2, "w": 0, "h": 0.5}, {1: 2, (2,): np.float32(0), -1: 0.5}]
+    + [pd.Series({"h": 0.5, "w": 0, "y": 2})],
     ids=lambda given: type(given).__name__,
 )
 def test_weights_by_position_or_by_name(given):

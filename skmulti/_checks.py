@@ -57,6 +57,24 @@ def did_you_mean(value: Any, options: Iterable[Any], form: str = "{}") -> str:
     return "" if near is None else f" Did you mean {form.format(near)!r}?"
 
 
+def series_labels(values: Any) -> tuple[Any, ...] | None:
+    """Return the index of a pandas Series whose index holds names, None for anything else.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from skmulti._checks import series_labels
+    >>> series_labels(pd.Series({"angle": 1.0, "area": 2.0}))
+    ('angle', 'area')
+    >>> series_labels(pd.Series([1.0, 2.0])) is None
+    True
+    """
+    index: Any = getattr(values, "index", None)
+    # The `index` of a list or a tuple is a method.
+    labels = tuple(index) if hasattr(index, "dtype") and np.ndim(values) == 1 else ()
+    return labels if any(isinstance(label, str) for label in labels) else None
+
+
 def has_nan(values: np.ndarray) -> bool:
     """Return whether a value is NaN, with no array of answers where none is."""
     with np.errstate(over="ignore", invalid="ignore"):

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from skmulti._checks import series_labels
 from skmulti.metrics._checks import average_columns, check_table, column_names, divide, weighted_sum
 
 # Mean of 1 - cos(difference) that comes from rounding: a difference of some 1e-6 radians.
@@ -219,9 +220,8 @@ def _check_period(period: Any) -> None:
 
 
 def _check_baseline(baseline: Any, *, n_columns: int, names: tuple[str, ...] | None) -> np.ndarray:
-    index = getattr(baseline, "index", None)
-    labels = tuple(index) if np.ndim(index) == 1 else ()
-    if names and any(isinstance(label, str) for label in labels) and labels != names:
+    labels = series_labels(baseline)
+    if names and labels and labels != names:
         raise ValueError(
             "The 'baseline' parameter must name the columns of y_true in their order when it is a Series: "
             f"{list(names)}. Got {list(labels)} instead; use baseline[y_true.columns]."

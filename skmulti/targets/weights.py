@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from skmulti._checks import series_labels
 from skmulti.losses import Term, TorchLoss
 from skmulti.targets.columns import Columns
 from skmulti.targets.parameter_names import LossEntry, entries_inside, parse_name
@@ -30,7 +31,7 @@ def resolve_weights(
         number of 0 or more.
     """
     weights = [1.0] * len(entries)
-    if isinstance(loss_weights, Mapping) or _is_named_series(loss_weights):
+    if isinstance(loss_weights, Mapping) or series_labels(loss_weights) is not None:
         found = [(columns.find(key, parameter="loss_weights"), key, w) for key, w in loss_weights.items()]
         columns.refuse_twice([c for members, _, _ in found for c in members], parameter="loss_weights")
         for members, key, weight in found:
@@ -52,12 +53,6 @@ def resolve_weights(
             "nothing to learn."
         )
     return weights
-
-
-def _is_named_series(loss_weights: Any) -> bool:
-    """Return whether loss weights are a pandas Series whose index holds column names."""
-    index = getattr(loss_weights, "index", None)
-    return np.ndim(index) == 1 and any(isinstance(key, str) for key in index) and hasattr(loss_weights, "items")
 
 
 def refuse_untrainable(terms: Sequence[Term]) -> None:

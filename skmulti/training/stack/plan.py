@@ -46,6 +46,9 @@ def why_alone(run: MemberRun) -> str:
         return "parts of its module share parameters"
     if any(isinstance(part, ConvNd) for part in module.modules()):
         return "stacked convolutions are slower than convolutions in turn"
+    if run.loader.last_size == 1 and any(isinstance(part, BatchNorm) for part in module.modules()):
+        # Where torch refuses it, with a sentence; the variance of one row is NaN in a stack.
+        return "a batch of one row is too small for batch normalisation"
     return ""
 
 

@@ -13,11 +13,17 @@ BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check $(if $(CONSTRAINTS),-c $(CONSTRAINTS))
 EXAMPLES := $(filter-out examples/demo.py,$(sort $(wildcard examples/*.py)))
 
-.PHONY: help demo test lint format examples docs claims bench bench-search bench-accuracy skorch-suite clean
+# The oldest releases that are allowed run the tests of what releases change: checks, losses, fit, predict, search, pickling.
+MINIMUM_VENV ?= .venv-minimum
+MINIMUM_TESTS := tests/test_architecture.py tests/losses tests/prediction tests/targets tests/test_sklearn_data.py \
+	tests/test_sklearn_search.py tests/model_selection/test_search.py tests/estimators/test_ensemble.py
+
+.PHONY: help demo test test-minimum lint format examples docs claims bench bench-search bench-accuracy skorch-suite clean
 
 help:
 	@echo "make demo      run the main job: scores per column, output/demo.png"
 	@echo "make test      run all tests, with coverage"
+	@echo "make test-minimum  run a fast part of the tests with the oldest releases that are allowed"
 	@echo "make examples  run every example"
 	@echo "make lint      check style and types (make format repairs style)"
 	@echo "make docs      write docs/losses.md and the docstrings of the named estimators from docstrings"
@@ -34,6 +40,13 @@ demo: $(VENV)/.installed-examples
 # Two tests run side by side: with one thread each they do not fight for the cores.
 test: $(VENV)/.installed-test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --cov=skmulti --cov-report=term-missing:skip-covered
+
+test-minimum:
+	@$(MAKE) --no-print-directory VENV=$(MINIMUM_VENV) CONSTRAINTS="constraints.txt -c constraints-minimum.txt" \
+		$(MINIMUM_VENV)/.installed-test
+	OMP_NUM_THREADS=1 $(MINIMUM_VENV)/bin/python -m pytest -n $(WORKERS) $(MINIMUM_TESTS)
+	OMP_NUM_THREADS=1 $(MINIMUM_VENV)/bin/python -m pytest -n $(WORKERS) tests/test_common.py \
+		-k "fast or (NetRegressor and not n_members)"
 
 examples: $(VENV)/.installed-examples
 	@set -e; for example in $(EXAMPLES) examples/demo.py; do \
@@ -74,7 +87,7 @@ format: $(VENV)/.installed-lint
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf .venv build dist output .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache *.egg-info
+	rm -rf .venv $(MINIMUM_VENV) build dist output .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache *.egg-info
 	find skmulti tests examples -name __pycache__ -prune -exec rm -rf {} +
 
 $(BIN)/python:

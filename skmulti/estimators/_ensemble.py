@@ -25,7 +25,7 @@ from skmulti.training import Rows, TrainingDivergedError
 from skmulti.training.ensemble_log import EnsembleLog, joint_row
 from skmulti.training.interrupt import ctrl_c
 from skmulti.training.member_callbacks import is_of_callbacks, member_copies, number_files
-from skmulti.training.stack.train import Member, train_together
+from skmulti.training.stack.train import TrainingTask, train_tasks
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -233,16 +233,16 @@ class EnsembleNet(BuildingNet):
         parts, interrupt = self._parts(rows, holdout), None
         try:
             with ctrl_c():
-                train_together(parts, in_step=True)
+                train_tasks(parts, in_step=True)
         except KeyboardInterrupt as error:
             interrupt = error
         self._join(parts, interrupt)
 
-    def _parts(self, rows: Rows, holdout: Rows | None) -> list[Member]:
+    def _parts(self, rows: Rows, holdout: Rows | None) -> list[TrainingTask]:
         """Return the nets that are to be trained: of an ensemble, its members."""
         for member in self._members:
             member.target_scaler_ = self.target_scaler_
-        parts = [Member(member, rows, holdout) for member in self._members]
+        parts = [TrainingTask(member, rows, holdout) for member in self._members]
         print_log = dict(self.callbacks_).get("print_log")
         if print_log is not None and (self.verbose or getattr(print_log, "sink", print) is not print):
             log = EnsembleLog(self, print_log, parts)
@@ -250,7 +250,7 @@ class EnsembleNet(BuildingNet):
                 part.log = log
         return parts
 
-    def _join(self, parts: Sequence[Member], interrupt: KeyboardInterrupt | None = None) -> None:
+    def _join(self, parts: Sequence[TrainingTask], interrupt: KeyboardInterrupt | None = None) -> None:
         """Record how the training of the members went, and raise what it raised.
 
         Divergence and other errors leave nothing to keep unless all members have finished an epoch. After Ctrl-C
@@ -285,13 +285,13 @@ class EnsembleNet(BuildingNet):
         if error is not None and not is_cut:
             raise error
 
-    def _keep_members(self, parts: list[Member]) -> list[Member]:
+    def _keep_members(self, parts: list[TrainingTask]) -> list[TrainingTask]:
         """Let the ensemble consist of some of its members."""
         self.members_ = [part.net for part in parts]
         self._join_modules(self._new_stacking())
         return parts
 
-    def _fit_stacking(self, parts: Sequence[Member]) -> None:
+    def _fit_stacking(self, parts: Sequence[TrainingTask]) -> None:
         """Learn the shares of members and linear model from what members say of their validation rows."""
         stacking = getattr(self.module_, "stacking", None)
         rows, terms = parts[0].rows, [term for term in self.terms_ if type(term.loss) is SquaredError]

@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import Any
 
 from skmulti.model_selection.pipelines import Call, Place, record_fit
-from skmulti.training.stack.train import Member, train_together
+from skmulti.training.stack.train import TrainingTask, train_tasks
 from skmulti.training.threads import usable_threads
 
 NOT_TRAINED = "its fit failed before training"
@@ -55,7 +55,7 @@ def train_list(
     calls : sequence of pairs (Call, nets)
         The nets, those of the same data side by side.
     working_memory, progress : optional
-        As in `train_together`.
+        As in `train_tasks`.
     travels : bool
         Whether the outcomes go to another process.
 
@@ -66,7 +66,7 @@ def train_list(
     """
     outcomes, members = [], []
     for call, nets in calls:
-        begun: dict[Any, Member] = {}
+        begun: dict[Any, TrainingTask] = {}
         for net in nets:
             outcome = Outcome(net)
             outcomes.append(outcome)
@@ -82,7 +82,7 @@ def train_list(
                 members.append((member, outcome))
             outcome.seconds = time.perf_counter() - start
     with usable_threads():
-        train_together([member for member, _ in members], working_memory=working_memory, progress=progress)
+        train_tasks([member for member, _ in members], working_memory=working_memory, progress=progress)
     for member, outcome in members:
         outcome.error, outcome.why_sequential = member.error, member.why_sequential
         outcome.seconds += member.seconds
@@ -132,15 +132,15 @@ def fit_steps(
     return outcome, call
 
 
-def _begin(net: Any, call: Call, begun: dict[Any, Member]) -> Member:
+def _begin(net: Any, call: Call, begun: dict[Any, TrainingTask]) -> TrainingTask:
     # Data are checked and cast once for all nets that read them in the same way.
     reads_as = (type(net), *map(repr, net._reads_as()))
     first = begun.get(reads_as)
     if first is not None:
         net._begin_beside(first.net, first.rows, first.holdout)
-        return Member(net, first.rows, first.holdout)
+        return TrainingTask(net, first.rows, first.holdout)
     rows, holdout = net._begin(call.X, call.y, call.sample_weight, (call.X_val, call.y_val, call.sample_weight_val))
-    begun[reads_as] = Member(net, rows, holdout)
+    begun[reads_as] = TrainingTask(net, rows, holdout)
     return begun[reads_as]
 
 

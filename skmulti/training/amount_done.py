@@ -15,7 +15,7 @@ class AmountDone:
 
     Parameters
     ----------
-    nets : sequence of sequences of Member
+    nets : sequence of sequences of TrainingTask
         The members of each net: of an ensemble all of them, of any other itself.
     are_ensembles : sequence of bool
         Which of them are ensembles.

@@ -44,7 +44,7 @@ class EnsembleLog:
         The ensemble.
     print_log : skorch.callbacks.PrintLog
         What prints a row of its history.
-    parts : sequence of Member
+    parts : sequence of TrainingTask
         All its members, before they train.
     """
 
@@ -59,7 +59,7 @@ class EnsembleLog:
 
         Parameters
         ----------
-        parts : sequence of Member
+        parts : sequence of TrainingTask
             The members.
         """
         told = {id(part) for part in parts}

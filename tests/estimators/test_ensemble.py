@@ -30,7 +30,7 @@ from skmulti.losses import Quantile
 from skmulti.metrics import column_scorers
 from skmulti.prediction import SplitConformalRegressor
 from skmulti.training import TensorLoader
-from skmulti.training.stack.train import Member, train_together
+from skmulti.training.stack.train import TrainingTask, train_tasks
 from tests.losses.every_loss import EVERY_EXAMPLE
 
 RNG = np.random.default_rng(0)
@@ -325,8 +325,8 @@ def test_an_ensemble_is_trained_among_other_nets(fitted):
     first, second = make_net(), make_net(n_members=1)
     rows, holdout = first._begin(X, Y, None, (None, None, None))
     second._begin_beside(first, rows, holdout)
-    nets = [Member(first, rows), Member(second, rows)]
-    train_together(nets)
+    nets = [TrainingTask(first, rows), TrainingTask(second, rows)]
+    train_tasks(nets)
     assert [one.error for one in nets] == [None, None]
     assert_same_parameters(first, fitted)
     assert_same_parameters(second, make_net(n_members=1).fit(X, Y))

@@ -5,7 +5,7 @@ import torch
 from sklearn.base import clone
 
 from skmulti import MultiOutputMLPRegressor
-from skmulti.training.stack.train import Member, train_together
+from skmulti.training.stack.train import TrainingTask, train_tasks
 
 NOTHING = (None, None, None)
 
@@ -29,8 +29,8 @@ def together(nets, data, **options):
     members = []
     for net, (X, y, sample_weight, validation) in zip(nets, data, strict=True):
         begun = clone(net)
-        members.append(Member(begun, *begun._begin(X, y, sample_weight, validation)))
-    train_together(members, **options)
+        members.append(TrainingTask(begun, *begun._begin(X, y, sample_weight, validation)))
+    train_tasks(members, **options)
     return members
 
 

@@ -7,9 +7,9 @@ from skorch.callbacks import EarlyStopping, EpochScoring, Freezer, GradientNormC
 
 from skmulti import MultiHeadRegressor, MultiOutputCNNRegressor, MultiOutputNetRegressor
 from skmulti.losses import Huber
-from skmulti.training.stack.member_run import MemberRun
 from skmulti.training.stack.plan import bytes_of
-from skmulti.training.stack.train import Member, train_together
+from skmulti.training.stack.run import TrainingRun
+from skmulti.training.stack.train import TrainingTask, train_tasks
 from tests.training.stacked import NOTHING, assert_as_alone, mlp, rows, together
 
 X, Y = rows()
@@ -253,8 +253,8 @@ def test_a_net_that_was_trained_before_goes_on_where_it_was():
     begun, expected = ([mlp(random_state=i, loss={3: "circular"}).fit(X, Y) for i in range(3)] for _ in range(2))
     for net in begun:
         net._take_preset()
-    members = [Member(net, net._check_rows(X, Y, None)) for net in begun]
-    train_together(members)
+    members = [TrainingTask(net, net._check_rows(X, Y, None)) for net in begun]
+    train_tasks(members)
     for member, net in zip(members, expected, strict=True):
         net.partial_fit(X, Y)
         for ours, theirs in zip(member.net.module_.parameters(), net.module_.parameters(), strict=True):
@@ -273,7 +273,7 @@ def test_twenty_steps_give_the_parameters_of_twenty_steps_alone():
 
 def test_a_stack_is_cut_to_the_memory_that_it_may_take():
     nets = [mlp(random_state=i) for i in range(6)]
-    size = bytes_of(MemberRun(Member(*begun(nets[0])))) / 2**20
+    size = bytes_of(TrainingRun(TrainingTask(*begun(nets[0])))) / 2**20
     whole, cut = (together(nets, [(X, Y, None, NOTHING)] * 6, working_memory=n * size) for n in (7, 2.5))
     for ours, theirs in zip(whole, cut, strict=True):
         assert not theirs.why_sequential

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from skmulti.training.epoch_losses import BatchLosses
 from skmulti.training.stack.losses import StackedLosses
-from skmulti.training.stack.member_run import MemberLosses
 from skmulti.training.stack.rows import StackedBatch
+from skmulti.training.stack.run import RunLosses
 
 # Raw outputs that wait to be measured at once: a few operations for many batches, of what is still near.
 _NUMBERS_TO_WAIT = 2**16
@@ -60,14 +60,14 @@ class LossAccumulator:
         self._sums.append(F.pad(sums, (0, 0, 0, missing)))
         self._seen.append(F.pad(seen.expand(sums.shape), (0, 0, 0, missing)))
 
-    def of_members(self) -> list[MemberLosses]:
+    def per_run(self) -> list[RunLosses]:
         """Return the losses of each member."""
         self._measure_waiting()
         sums, seen = torch.cat(self._sums), torch.cat(self._seen)
         weight = seen.sum(0, dtype=torch.float64)
         means = torch.where(weight > 0, sums.sum(0, dtype=torch.float64) / weight, 0.0).tolist()
         return [
-            MemberLosses(own, lambda k=k: _per_batch(sums[:, k], seen[:, k]))  # type: ignore[misc]
+            RunLosses(own, lambda k=k: _per_batch(sums[:, k], seen[:, k]))  # type: ignore[misc]
             for k, own in enumerate(means)
         ]
 

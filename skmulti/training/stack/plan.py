@@ -14,7 +14,7 @@ from skmulti.training.loop_choice import overridden, uncompiled, why_skorch
 from skmulti.training.optimizers.flat import FlatOptimizer
 from skmulti.training.passes.hooks import does_more
 from skmulti.training.passes.stacked import shape_of
-from skmulti.training.stack.member_run import MemberRun
+from skmulti.training.stack.run import TrainingRun
 from skmulti.training.threads import available_threads, choose_threads
 
 _MiB = 2**20
@@ -24,7 +24,7 @@ _LEAST_MEMBERS = 8
 _WORK_PER_THREAD = 1_000_000
 
 
-def why_alone(run: MemberRun) -> str:
+def why_alone(run: TrainingRun) -> str:
     """Return why a net must be trained in its own loop, or an empty string."""
     net, module = run.net, run.net.module_
     for loader, training in ((run.loader, True), (run.valid, False)):
@@ -57,7 +57,7 @@ def _shares(module: nn.Module) -> bool:
     return len(parameters) > len(set(parameters))
 
 
-def key_of(run: MemberRun) -> Any:
+def key_of(run: TrainingRun) -> Any:
     """Return what nets must have in common to be one stack; it may be compared and hashed."""
     net, module, optimizer = run.net, run.net.module_, run.net.optimizer_
     shape: Any = shape_of(module, net._encoded_shape)
@@ -76,7 +76,7 @@ def key_of(run: MemberRun) -> Any:
         tuple((term.columns, term.raw) for term in criterion.terms),
         criterion.takes_any_batch,
         criterion.fill is None,
-        run.member.rows.sample_weight is None,
+        run.task.rows.sample_weight is None,
         run.loader.batch_size,
         None if run.valid is None else run.valid.batch_size,
         # Where rows of a batch see one another, there must be no padding.
@@ -86,7 +86,7 @@ def key_of(run: MemberRun) -> Any:
     )
 
 
-def in_order(runs: Sequence[MemberRun]) -> list[MemberRun]:
+def in_order(runs: Sequence[TrainingRun]) -> list[TrainingRun]:
     """Return the nets as a stack wants them: falling numbers of batches, and what is computed together together."""
     tables: list[Any] = []
     options: list[Any] = []
@@ -96,7 +96,7 @@ def in_order(runs: Sequence[MemberRun]) -> list[MemberRun]:
             known.append(value)
         return known.index(value)
 
-    def rank(run: MemberRun) -> tuple[int, ...]:
+    def rank(run: TrainingRun) -> tuple[int, ...]:
         net = run.net
         table = [(term.loss, term.columns) for term in net.terms_]
         groups = [{k: v for k, v in g.items() if k != "params"} for g in net.optimizer_.param_groups]
@@ -105,7 +105,7 @@ def in_order(runs: Sequence[MemberRun]) -> list[MemberRun]:
     return sorted(runs, key=rank)
 
 
-def threads_for(runs: Sequence[MemberRun]) -> int:
+def threads_for(runs: Sequence[TrainingRun]) -> int:
     """Return how many threads a stack is worth: batched products share out members, and need few multiplications."""
     net = runs[0].net
     work = len(runs) * runs[0].loader.batch_size * net._work_per_row
@@ -114,12 +114,12 @@ def threads_for(runs: Sequence[MemberRun]) -> int:
     return max(1, min(available_threads(), len(runs), work // _WORK_PER_THREAD))
 
 
-def cut(runs: Sequence[MemberRun], working_memory: float) -> list[list[MemberRun]]:
+def cut(runs: Sequence[TrainingRun], working_memory: float) -> list[list[TrainingRun]]:
     """Cut a stack into parts of about equal size that fit into memory.
 
     Parameters
     ----------
-    runs : sequence of MemberRun
+    runs : sequence of TrainingRun
         The nets.
     working_memory : float
         The memory of a part, in MiB.
@@ -132,17 +132,17 @@ def cut(runs: Sequence[MemberRun], working_memory: float) -> list[list[MemberRun
     return [list(runs[start:stop]) for start, stop in pairwise(bounds)]
 
 
-def fitting(stacks: Sequence[list[MemberRun]], working_memory: float) -> list[list[list[MemberRun]]]:
+def fitting(stacks: Sequence[list[TrainingRun]], working_memory: float) -> list[list[list[TrainingRun]]]:
     """Return the stacks in groups, each of as many as fit into memory side by side, and of one at least.
 
     Parameters
     ----------
-    stacks : sequence of lists of MemberRun
+    stacks : sequence of lists of TrainingRun
         The stacks.
     working_memory : float
         The memory of a group, in MiB.
     """
-    groups: list[list[list[MemberRun]]] = []
+    groups: list[list[list[TrainingRun]]] = []
     room = 0.0
     for stack in stacks:
         n_bytes = len(stack) * bytes_of(stack[0])
@@ -154,7 +154,7 @@ def fitting(stacks: Sequence[list[MemberRun]], working_memory: float) -> list[li
     return groups
 
 
-def bytes_of(run: MemberRun) -> int:
+def bytes_of(run: TrainingRun) -> int:
     """Return about how many bytes one member of a stack takes."""
     module, loader = run.net.module_, run.loader
     n_parameters = sum(value.numel() for value in (*module.parameters(), *module.buffers()))

@@ -18,16 +18,16 @@ from skmulti.training.ensemble_log import EnsembleLog
 from skmulti.training.interrupt import was_interrupted
 from skmulti.training.rows import Rows
 from skmulti.training.stack import StackTrainer
-from skmulti.training.stack.member_run import MemberRun
 from skmulti.training.stack.plan import cut, fitting, in_order, key_of, threads_for, why_alone
 from skmulti.training.stack.rows import Sources
+from skmulti.training.stack.run import TrainingRun
 from skmulti.training.threads import AdaptiveThreads
 
 _WITHOUT_OTHERS = "no other net has its shape, and its number of rows where batch normalisation counts them"
 
 
 @dataclass
-class Member:
+class TrainingTask:
     """A net that is set up and not yet trained, with its rows; then how its training went.
 
     Parameters
@@ -81,8 +81,8 @@ class Member:
         return rows[self._n_epochs_before :]
 
 
-def train_together(
-    members: Sequence[Member],
+def train_tasks(
+    members: Sequence[TrainingTask],
     *,
     working_memory: float | None = None,
     progress: Callable[[Fraction | int], None] | None = None,
@@ -95,7 +95,7 @@ def train_together(
 
     Parameters
     ----------
-    members : sequence of Member
+    members : sequence of TrainingTask
         The members, which may be ensembles; each is told its error, its time and whether it was trained in turn.
     working_memory : float, default=None
         The memory of a stack in MiB: larger ones are cut. None takes scikit-learn's
@@ -114,7 +114,7 @@ def train_together(
     """
     memory = float(sklearn.get_config()["working_memory"] if working_memory is None else working_memory)
     parts = [member.net._parts(member.rows, member.holdout) if _is_many(member) else [member] for member in members]
-    stacks: dict[Any, list[MemberRun]] = {}
+    stacks: dict[Any, list[TrainingRun]] = {}
     for part in chain.from_iterable(parts):
         run = _enter(part)
         if run is not None:
@@ -124,9 +124,9 @@ def train_together(
     for runs in stacks.values():
         for stack in cut(in_order(runs), memory):
             if len(runs) == 1:
-                stack[0].member.why_sequential = _WITHOUT_OTHERS
+                stack[0].task.why_sequential = _WITHOUT_OTHERS
             elif len(stack) == 1:
-                stack[0].member.why_sequential = "'working_memory' has room for one net only"
+                stack[0].task.why_sequential = "'working_memory' has room for one net only"
             else:
                 runnable.append(stack)
     for together in fitting(runnable, memory) if in_step else [[stack] for stack in runnable]:
@@ -141,11 +141,11 @@ def train_together(
     done.finish_all()
 
 
-def _is_many(member: Member) -> bool:
+def _is_many(member: TrainingTask) -> bool:
     return bool(getattr(member.net, "_members", ()))
 
 
-def _join(member: Member, parts: Sequence[Member]) -> None:
+def _join(member: TrainingTask, parts: Sequence[TrainingTask]) -> None:
     """Tell an ensemble how its members' training went."""
     try:
         member.net._join(parts)
@@ -155,10 +155,10 @@ def _join(member: Member, parts: Sequence[Member]) -> None:
     member.why_sequential = next((part.why_sequential for part in parts if part.why_sequential), "")
 
 
-def _enter(member: Member) -> MemberRun | None:
+def _enter(member: TrainingTask) -> TrainingRun | None:
     """Return a net that may enter a stack; None for one that must be trained in turn."""
     try:
-        run = MemberRun(member)
+        run = TrainingRun(member)
         member.why_sequential = why_alone(run)
     except Exception:
         # Its own training finds the same error, and puts back what it must.
@@ -166,7 +166,7 @@ def _enter(member: Member) -> MemberRun | None:
     return None if member.why_sequential else run
 
 
-def _train_stacks(stacks: Sequence[list[MemberRun]], done: AmountDone) -> None:
+def _train_stacks(stacks: Sequence[list[TrainingRun]], done: AmountDone) -> None:
     """Train stacks side by side, an epoch of each in turn."""
     with AdaptiveThreads(max(map(threads_for, stacks))) as threads:
         running = [_epochs_of_stack(stack, threads) for stack in stacks]
@@ -176,19 +176,19 @@ def _train_stacks(stacks: Sequence[list[MemberRun]], done: AmountDone) -> None:
                 running = [epochs for epochs, runs in heard if runs is not None]
                 trained = [run for _, runs in heard for run in runs or ()]
                 _print_epochs_of_stacks(trained)
-                over = [run.member for run in trained if run.has_left]
-                done.add_epoch([run.member for run in trained], finished=over)
+                over = [run.task for run in trained if run.has_left]
+                done.add_epoch([run.task for run in trained], finished=over)
         finally:
             for epochs in running:
                 epochs.close()
 
 
-def _epochs_of_stack(runs: list[MemberRun], threads: AdaptiveThreads) -> Generator[list[MemberRun], None, None]:
+def _epochs_of_stack(runs: list[TrainingRun], threads: AdaptiveThreads) -> Generator[list[TrainingRun], None, None]:
     """Train a stack; yield after each epoch those who were in it."""
     reason, failure, seconds, start = "", None, 0.0, time.perf_counter()
     try:
         for run in runs:
-            if run.member.log is not None:
+            if run.task.log is not None:
                 run.net._on_member_epoch = _ignore
             run.begin()
         trainer = StackTrainer(runs, Sources(), threads)
@@ -208,29 +208,29 @@ def _epochs_of_stack(runs: list[MemberRun], threads: AdaptiveThreads) -> Generat
         reason, failure = f"its stack failed: {error}", error
     seconds += time.perf_counter() - start
     for run in runs:
-        run.member.seconds = seconds / len(runs)
+        run.task.seconds = seconds / len(runs)
         if reason and not run.has_left:
             if run.start_again():
-                run.member.why_sequential = reason
-                run.member.seconds_of_epochs.clear()
+                run.task.why_sequential = reason
+                run.task.seconds_of_epochs.clear()
             else:
                 # It had been trained before, and can't go back to where it was.
-                run.member.error = failure
+                run.task.error = failure
 
 
-def _print_epochs_of_stacks(runs: Sequence[MemberRun]) -> None:
-    for log in {id(run.member.log): run.member.log for run in runs}.values():
-        own = [run for run in runs if run.member.log is log]
+def _print_epochs_of_stacks(runs: Sequence[TrainingRun]) -> None:
+    for log in {id(run.task.log): run.task.log for run in runs}.values():
+        own = [run for run in runs if run.task.log is log]
         try:
             if log is not None:
-                log.print_epochs([run.member for run in own])
+                log.print_epochs([run.task for run in own])
         except Exception as error:
             # As an error of its callbacks ends a single net, this one ends the ensemble, and none beside it.
             for run in own:
-                run.member.error, run.is_over = error, True
+                run.task.error, run.is_over = error, True
 
 
-def _train_sequentially(member: Member) -> None:
+def _train_sequentially(member: TrainingTask) -> None:
     start = time.perf_counter()
     if member.log is not None:
         member.net._on_member_epoch = partial(member.log.print_epochs, [member])

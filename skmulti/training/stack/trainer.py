@@ -18,8 +18,8 @@ from skmulti.training.passes.functional import FunctionalNetwork
 from skmulti.training.passes.stacked import StackedPasses, shape_of
 from skmulti.training.stack.epoch_sums import LossAccumulator
 from skmulti.training.stack.losses import StackedLosses
-from skmulti.training.stack.member_run import MemberLosses, MemberRun
 from skmulti.training.stack.rows import Sources, StackedRows
+from skmulti.training.stack.run import RunLosses, TrainingRun
 from skmulti.training.threads import AdaptiveThreads
 
 # Rows of each member that are validated at once: they stay near the processor.
@@ -31,7 +31,7 @@ class StackTrainer:
 
     Parameters
     ----------
-    runs : sequence of MemberRun
+    runs : sequence of TrainingRun
         The nets, in the order of falling numbers of batches; see `skmulti.training.stack.plan`.
     sources : Sources
         Their rows.
@@ -41,15 +41,15 @@ class StackTrainer:
 
     def __init__(
         self,
-        runs: Sequence[MemberRun],
+        runs: Sequence[TrainingRun],
         sources: Sources,
         threads: AdaptiveThreads,
     ) -> None:
         self._threads = threads
-        self._entrants, self._sources = list(runs), sources
+        self._runs, self._sources = list(runs), sources
         modules = [run.net.module_ for run in runs]
         self._parameters = StackedParameters(modules)
-        self._best: dict[MemberRun, list[Tensor]] = {}
+        self._best: dict[TrainingRun, list[Tensor]] = {}
         self._marks = {run: run.mark() for run in runs if run.is_watched}
         self._generators = [run.net._streams.generator() for run in runs]
         self._optimizer = StackedOptimizer(
@@ -66,36 +66,36 @@ class StackTrainer:
         """Return why these nets can't be trained as a stack after all, or an empty string."""
         if not isinstance(self._network, FunctionalNetwork):
             return ""
-        first = self._entrants[0]
+        first = self._runs[0]
         rows = self._sources.of(first.loader, first.net.target_scaler_).rows
         # Batch normalisation wants two rows at least.
         return self._network.why_not(rows.gather(torch.zeros(2, dtype=torch.int64))[0])
 
-    def epochs(self) -> Generator[list[MemberRun], None, None]:
+    def epochs(self) -> Generator[list[TrainingRun], None, None]:
         """Train until nobody is left; yield after each epoch those who began it.
 
         Who closes the iterator ends the training as an interruption does.
         """
         try:
-            while self._entrants:
-                begun = list(self._entrants)
+            while self._runs:
+                begun = list(self._runs)
                 self._run_epoch()
                 yield begun
         except (KeyboardInterrupt, GeneratorExit):
             # As in skorch, what was learned so far is kept.
-            for run in self._entrants:
+            for run in self._runs:
                 run.is_over = True
             self._leave()
             raise
         except Exception:
-            self._release(range(len(self._entrants)))
-            for run in self._entrants:
+            self._release(range(len(self._runs)))
+            for run in self._runs:
                 run.net._leave_training()
             raise
 
     def _bind(self) -> None:
         """Join what belongs to the present members."""
-        runs = self._entrants
+        runs = self._runs
         scalers = [run.net.target_scaler_ for run in runs]
         self._rows = StackedRows(
             [run.loader for run in runs],
@@ -120,42 +120,42 @@ class StackTrainer:
             self._network = StackedPasses(modules, self._parameters, self._generators, input_shape)
 
     def _run_epoch(self) -> None:
-        for run in self._entrants:
+        for run in self._runs:
             run.begin_epoch()
         self._leave()
         start = time.perf_counter()
-        if not self._entrants:
+        if not self._runs:
             return
-        watched = [k for k, run in enumerate(self._entrants) if run.is_watched]
+        watched = [k for k, run in enumerate(self._runs) if run.is_watched]
         if watched:
             self._parameters.fetch(watched)
             for k in watched:
-                _tell_schedule(self._entrants[k].net.optimizer_)
+                _tell_schedule(self._runs[k].net.optimizer_)
         # Schedules have set what is new in this epoch.
         self._optimizer.read_options()
         train = self._train()
-        valid = self._validate() if self._valid is not None else [None] * len(self._entrants)
+        valid = self._validate() if self._valid is not None else [None] * len(self._runs)
         sound = {k for k, losses in enumerate(zip(train, valid, strict=True)) if all(map(_is_finite, losses))}
-        ending = [k for k in sorted(sound) if self._entrants[k].ends_unseen]
+        ending = [k for k in sorted(sound) if self._runs[k].ends_unseen]
         self._parameters.publish(ending)
-        sound -= {k for k in ending if not self._entrants[k].predicts_well()}
+        sound -= {k for k in ending if not self._runs[k].predicts_well()}
         finite = self._parameters.renew_good(sorted(sound))
         self._parameters.publish(watched)
         way = TrainingLoop("stack", self._network.name, "stacked")
-        for k, run in enumerate(self._entrants):
+        for k, run in enumerate(self._runs):
             run.good.finite = finite[k]
             run.net.training_loop_ = way
             run.end_epoch(train[k], valid[k])
             if run.improved:
                 self._keep_best(k, run)
-        seconds = (time.perf_counter() - start) / len(self._entrants)
-        for run in self._entrants:
-            run.member.seconds_of_epochs[len(run.net.history_) - 1] = seconds
+        seconds = (time.perf_counter() - start) / len(self._runs)
+        for run in self._runs:
+            run.task.seconds_of_epochs[len(run.net.history_) - 1] = seconds
         self._leave()
 
     @torch.no_grad()
-    def _train(self) -> list[MemberLosses]:
-        accumulator = LossAccumulator(self._losses, len(self._entrants))
+    def _train(self) -> list[RunLosses]:
+        accumulator = LossAccumulator(self._losses, len(self._runs))
         for batch in self._rows.batches():
             n_members = len(batch.sizes)
             self._threads.begin_step()
@@ -165,18 +165,18 @@ class StackTrainer:
             self._optimizer.step(n_members)
             accumulator.add(raw, batch)
             self._threads.end_step(n_members)
-        return accumulator.of_members()
+        return accumulator.per_run()
 
     @torch.no_grad()
-    def _validate(self) -> list[MemberLosses]:
+    def _validate(self) -> list[RunLosses]:
         assert self._valid is not None
-        accumulator = LossAccumulator(self._losses, len(self._entrants))
-        self._network.narrow(len(self._entrants))
+        accumulator = LossAccumulator(self._losses, len(self._runs))
+        self._network.narrow(len(self._runs))
         for batch in self._valid.batches():
             accumulator.add(self._network.evaluate(batch.X), batch)
-        return accumulator.of_members()
+        return accumulator.per_run()
 
-    def _keep_best(self, k: int, run: MemberRun) -> None:
+    def _keep_best(self, k: int, run: TrainingRun) -> None:
         values = [value[k] for value in self._parameters.numbers()]
         if run in self._best:
             foreach_copy_(self._best[run], values)
@@ -185,17 +185,17 @@ class StackTrainer:
 
     def _leave(self) -> None:
         """Let those go whose training is over."""
-        changed = {e for e in self._entrants if e.is_watched and e.mark() != self._marks[e]}
-        over = [k for k, run in enumerate(self._entrants) if run.is_over or run in changed]
+        changed = {e for e in self._runs if e.is_watched and e.mark() != self._marks[e]}
+        over = [k for k, run in enumerate(self._runs) if run.is_over or run in changed]
         if not over:
             return
         self._release(over)
-        leaving, gone = [self._entrants[k] for k in over], set(over)
-        rest = [k for k in range(len(self._entrants)) if k not in gone]
+        leaving, gone = [self._runs[k] for k in over], set(over)
+        rest = [k for k in range(len(self._runs)) if k not in gone]
         if rest:
             self._parameters.keep(rest)
             self._optimizer.keep(rest, self._parameters)
-        self._entrants = [self._entrants[k] for k in rest]
+        self._runs = [self._runs[k] for k in rest]
         self._generators = [self._generators[k] for k in rest]
         if rest:
             self._bind()
@@ -209,12 +209,12 @@ class StackTrainer:
 
     def _release(self, members: Sequence[int]) -> None:
         """Give members their numbers, what their optimizers remember, and their random streams."""
-        failed = {k for k in members if self._entrants[k].member.error is not None}
+        failed = {k for k in members if self._runs[k].task.error is not None}
         self._parameters.publish([k for k in members if k not in failed])
         self._parameters.restore(list(failed))
         self._optimizer.publish(members)
         for k in members:
-            self._entrants[k].net._streams.follow(self._generators[k])
+            self._runs[k].net._streams.follow(self._generators[k])
 
 
 def _named(module: nn.Module, numbers: Sequence[Tensor]) -> dict[str, Tensor]:
@@ -224,7 +224,7 @@ def _named(module: nn.Module, numbers: Sequence[Tensor]) -> dict[str, Tensor]:
     return {name: value for name, value in zip(names, numbers, strict=True) if name in kept}
 
 
-def _is_finite(losses: MemberLosses | None) -> bool:
+def _is_finite(losses: RunLosses | None) -> bool:
     return losses is None or all(map(math.isfinite, losses.of_terms))
 
 

@@ -20,7 +20,7 @@ from skmulti.training.schedule import OneCycle
 
 
 @dataclass(frozen=True)
-class MemberLosses:
+class RunLosses:
     """The losses of one member's epoch.
 
     Attributes
@@ -58,12 +58,12 @@ class Good:
         """Do nothing: the stack has given the module its last good numbers."""
 
 
-class MemberRun:
+class TrainingRun:
     """A net that trains in a stack, in step with others.
 
     Parameters
     ----------
-    member : Member
+    task : TrainingTask
         The net and its rows.
 
     Attributes
@@ -80,15 +80,15 @@ class MemberRun:
         Whether its last epoch was the best so far, for its early stopping.
     """
 
-    def __init__(self, member: Any) -> None:
-        self.member, self.net = member, member.net
+    def __init__(self, task: Any) -> None:
+        self.task, self.net = task, task.net
         net = self.net
-        rows = net._encoded_rows(member.rows)
+        rows = net._encoded_rows(task.rows)
         self.X, self.y = rows.inputs, rows.y
         self._inputs = rows.X
         self._n_epochs_before = len(net.history_ or ())
         net._row_groups = rows.groups
-        net._holdout = None if member.holdout is None else net._encoded_rows(member.holdout)
+        net._holdout = None if task.holdout is None else net._encoded_rows(task.holdout)
         train, valid = net.get_split_datasets(self.X, self.y)
         self._datasets = {"dataset_train": train, "dataset_valid": valid}
         self.loader: TensorLoader = net.get_iterator(train, training=True)
@@ -137,7 +137,7 @@ class MemberRun:
         self.net._broken_columns = self.net._columns_not_finite(rows_to_look_at(self._inputs))
         return not self.net._broken_columns
 
-    def end_epoch(self, train: MemberLosses, valid: MemberLosses | None) -> None:
+    def end_epoch(self, train: RunLosses, valid: RunLosses | None) -> None:
         """Record the losses of an epoch, and let callbacks see them."""
         net = self.net
         net._record_epoch(train, self.loader, "train")
@@ -149,7 +149,7 @@ class MemberRun:
         self._notify("on_epoch_end", **self._datasets)
         self.has_epoch = False
         self.epochs_left -= 1
-        self.improved = self.member.error is None and any(callback.misses_ == 0 for callback in self._stopping)
+        self.improved = self.task.error is None and any(callback.misses_ == 0 for callback in self._stopping)
         self.is_over = self.is_over or self.epochs_left <= 0
 
     def _notify(self, event: str, **kwargs: Any) -> None:
@@ -168,7 +168,7 @@ class MemberRun:
                 raise
             self.is_over = True
         except Exception as error:
-            self.member.error, self.is_over = error, True
+            self.task.error, self.is_over = error, True
 
     def end(self, best: dict[str, Any] | None) -> None:
         """End training, as skorch's partial_fit does: the module has its last parameters again.
@@ -178,7 +178,7 @@ class MemberRun:
         best : dict of str to Tensor, or None
             The numbers after the best epoch, where early stopping wants them.
         """
-        net, error = self.net, self.member.error
+        net, error = self.net, self.task.error
         self._give_back(best)
         try:
             if error is None:
@@ -235,6 +235,6 @@ class MemberRun:
             net.run_single_epoch(self.loader, training=True, prefix="train", step_fn=net.train_step)
             net.run_single_epoch(self.valid, training=False, prefix="valid", step_fn=net.validation_step)
         except Exception as error:
-            self.member.error, self.is_over = error, True
+            self.task.error, self.is_over = error, True
             return
         self._end_epoch()

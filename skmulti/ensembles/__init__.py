@@ -1,4 +1,4 @@
-"""Several networks as one prediction: folds of validation rows, members side by side, stacking."""
+"""Several networks as one prediction: folds of validation rows, members as one module, stacking."""
 
 from skmulti.ensembles.folds import Fold
 from skmulti.ensembles.members import Members

@@ -1,4 +1,4 @@
-"""Validation rows that the members of an ensemble share out among themselves."""
+"""Folds of validation rows for the members of an ensemble."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from sklearn.model_selection import KFold
 
 @dataclass(frozen=True)
 class Fold:
-    """A splitter with one split: one of the folds of all rows in a random order.
+    """A splitter with one split: one fold of all rows in a random order.
 
     Attributes
     ----------
     n_folds : int
-        The number of folds; fewer where there are fewer rows.
+        The number of folds, at most the number of rows.
     index : int
-        Which fold is validated on.
+        The fold that holds the validation rows.
     seed : int
-        Decides the order of the rows.
+        Seed of the order of the rows.
 
     Examples
     --------
@@ -37,22 +37,22 @@ class Fold:
 
     @classmethod
     def of_member(cls, place: int, validation_fraction: float, seed: int) -> Fold:
-        """Return the validation rows of one member of an ensemble: each row is held out about equally often.
+        """Return the fold of one member of an ensemble, such that all rows are held out about equally often.
 
         Parameters
         ----------
         place : int
-            The position of the member. Once all folds are used, the rows are ordered anew.
+            The position of the member. After each `n_folds` members the rows are shuffled again.
         validation_fraction : float
             The fraction of the rows to hold out, between 0 and 1.
         seed : int
-            Decides the orders of the rows.
+            Seed of the orders of the rows.
         """
         n_folds = max(2, round(1 / validation_fraction))
         return cls(n_folds, place % n_folds, (seed + place // n_folds) % 2**32)
 
     def split(self, X: Any, y: Any = None, groups: Any = None) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yield the rows to learn from and those to validate on."""
+        """Yield the positions of the training rows and of the validation rows."""
         n_folds = min(self.n_folds, len(X))
         yield list(KFold(n_folds, shuffle=True, random_state=self.seed).split(X))[self.index % n_folds]
 

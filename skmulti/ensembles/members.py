@@ -1,4 +1,4 @@
-"""The modules of an ensemble's members as one module."""
+"""The members of an ensemble as one module."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from torch import Tensor, nn
 
 
 class Members(nn.Module):
-    """Several modules side by side, whose raw outputs stand beside one another.
+    """Several modules as one, with stacked raw outputs.
 
     Parameters
     ----------
     modules : iterable of torch.nn.Module
         The modules; their parameters are shared, not copied.
     stacking : torch.nn.Module, default=None
-        How their raw outputs are joined, kept beside them.
+        The `Stacking` that combines their raw outputs. `forward` does not apply it.
     embeddings : sequence of torch.nn.Module or None, default=()
-        What encodes the inputs of each module, None where it takes them as they are; empty if all do. One that several
-        modules share encodes once.
+        The encoding of each module's inputs, None for a module that takes X itself; empty if all do. An encoding that
+        several modules share is computed once.
 
     Attributes
     ----------
@@ -48,10 +48,10 @@ class Members(nn.Module):
         self.members = nn.ModuleList(modules)
         self.stacking = stacking
         given = list(embeddings) or [None] * len(self.members)
-        self.embeddings = nn.ModuleList(dict.fromkeys(own for own in given if own is not None))
+        self.embeddings = nn.ModuleList(dict.fromkeys(embedding for embedding in given if embedding is not None))
         different = list(self.embeddings)
-        # The place of each member's inputs: those as they are come before the encoded ones.
-        self._places = [0 if own is None else 1 + different.index(own) for own in given]
+        # The position of each member's inputs in `forward`, where X itself comes before the encoded inputs.
+        self._places = [0 if embedding is None else 1 + different.index(embedding) for embedding in given]
 
     def forward(self, X: Tensor) -> Tensor:
         """Return the raw outputs of all modules for the same inputs.

@@ -1,4 +1,4 @@
-"""What the members of an ensemble say joined with a linear model, in shares learned from rows that they did not see."""
+"""Members and a ridge regression, stacked by non-negative weights that are fitted on out-of-fold predictions."""
 
 from __future__ import annotations
 
@@ -14,47 +14,68 @@ from torch import Tensor, nn
 
 from skmulti.losses.base import mean_over_members
 
+# Ridge penalties for standardised columns, from almost no shrinkage to almost the mean, three per decade.
 _ALPHAS = np.logspace(-2, 5, 22)
-# The share that a linear model is thought to have before anything is known.
-_PRIOR_OF_LINEAR = 0.2
-# How strongly shares are held at what was thought before: those of all columns together, and those of one column at
-# those of all. Shares of the rows.
+# The stacking weight of the ridge regression before any row is seen. Members share the rest: they are usually better.
+_PRIOR_OF_RIDGE = 0.2
+# How strongly stacking weights are pulled towards their prior, as a fraction of the rows' total weight: those of all
+# columns together towards the prior above, those of one column towards those of all columns.
 _STRENGTH, _STRENGTH_OF_COLUMN = 0.005, 0.05
-# How many times its expected error a column's signal must be to be believed: more than one, since the epochs of members
-# were chosen by the rows that they left out, and the more so the fewer these are: with 30 rows twice as many.
-_CAUTION, _CAUTIOUS_ROWS = 3.0, 30
-# Singular values of larger tables take too long, and what is left out of more rows too much memory.
+# The factor on the noise in the shrinkage of a column. It exceeds 1 because early stopping chose the members' epochs by
+# the same held-out rows, and grows as rows get fewer: with 30 rows it is doubled.
+_SHRINKAGE, _SHRINKAGE_ROWS = 3.0, 30
+# Beyond these sizes there is no ridge regression: its singular value decomposition would take too long, and its
+# leave-one-out predictions for every penalty too much memory.
 _MOST_PRODUCTS, _MOST_NUMBERS = 3_000_000_000, 100_000_000
+# With fewer rows the weights of several candidates cannot be estimated; members keep equal weights.
 _LEAST_ROWS = 10
-# Products of the linear model that are held at once: what a processor's cache holds.
+# Products of the linear model that are held at once: a megabyte in double precision, about a processor's cache.
 _PRODUCTS_AT_ONCE = 2**17
-# Targets that lie further from their middle half than so many times its width do not decide about shares, and are not
-# predicted unless some were foreseen. What Tukey calls far out begins at 3.
-_REACH_OF_SHARES, _REACH = 10.0, 3.0
-# One row that was right may be chance.
-_LEAST_FORESEEN = 3
+# Fences for outliers, in interquartile ranges from the quartiles. Predictions are limited to 3, the outer fence of
+# Tukey, "Exploratory Data Analysis" (1977); the fit of stacking weights clips only at 10, since heavy tails carry
+# information.
+_FENCE_OF_WEIGHTS, _FENCE = 10.0, 3.0
+# How many out-of-fold predictions beyond the fence are needed to lift it: one that was better may be chance.
+_LEAST_OUTLIERS = 3
 
 
 class Stacking(nn.Module):
-    """The weighted sum of the means of groups of members and of a ridge regression, column by column [1]_, [2]_.
+    """Stacking of members and a ridge regression [1]_, [2]_.
 
-    It stays within what targets were seen, and a share of their range further, unless it is to extrapolate.
+    Each raw output is a weighted sum of the means of groups of members and of a ridge regression. The sum is clipped to
+    the range of the training targets and a margin, unless `margin` is None.
 
     Parameters
     ----------
     groups : sequence of int
         The group of each member.
     n_features : int
-        The number of inputs of the ridge regression.
+        The number of encoded inputs, which the ridge regression takes.
     n_raw : int
         The number of raw outputs.
     margin : float or None, default=0.1
-        How far beyond the targets that were seen a prediction may lie: a share of their range. None sets no limit.
+        By how much a prediction may exceed the range of the training targets, as a fraction of this range. None sets no
+        limit.
+
+    Attributes
+    ----------
+    weights : Tensor of shape (n_groups, n_raw)
+        The stacking weights of the groups, none negative.
+    coef : Tensor of shape (n_features, n_raw)
+        The coefficients of the ridge regression, times its stacking weight.
+    intercept : Tensor of shape (n_raw,)
+        Its intercepts, times its stacking weight.
+    slope : Tensor of shape (n_features, n_raw)
+        The coefficients by which predictions continue beyond the inputs of `fit`.
+    is_stacked : Tensor of shape (n_raw,), bool
+        Whether a raw output is stacked; others keep the members' values.
+    low, high : Tensor of shape (n_raw,)
+        The limits of predictions, in the network's units.
 
     References
     ----------
     .. [1] D. H. Wolpert, "Stacked generalization", Neural Networks 5 (1992), 241-259.
-    .. [2] L. Breiman, "Stacked regressions", Machine Learning 24 (1996), 49-64: no share is negative.
+    .. [2] L. Breiman, "Stacked regressions", Machine Learning 24 (1996), 49-64: weights are not negative.
 
     Examples
     --------
@@ -86,41 +107,47 @@ class Stacking(nn.Module):
         self.register_buffer("is_stacked", torch.zeros(n_raw, dtype=torch.bool))
 
     def forward(self, raws: Sequence[Tensor], X: Tensor, beyond: Tensor | None = None) -> list[Tensor]:
-        """Return raw outputs of all members whose mean is the joint prediction.
+        """Return raw outputs of all members, shifted so that their mean is the stacked prediction.
 
         Parameters
         ----------
         raws : sequence of Tensor of shape (n_rows, n_raw)
-            What each member says.
+            The raw outputs of each member.
         X : Tensor of shape (n_rows, n_features)
-            The inputs of the members and of the linear model.
+            The encoded inputs.
         beyond : Tensor of shape (n_rows, n_features), default=None
-            How far inputs lie beyond those in `fit`, where predictions go on along the linear model.
+            By how much inputs exceed those of `fit`, 0 where they do not; predictions continue linearly there.
+
+        Returns
+        -------
+        raws : list of Tensor of shape (n_rows, n_raw)
+            Double precision where a raw output is stacked.
         """
         if not self.is_stacked.any():
             return list(raws)
-        # In double precision, and with sums in an order that does not depend on other rows.
+        # Double precision, and sums in an order that does not depend on other rows, so that a row has the same
+        # prediction in any batch.
         raws = [raw.double() for raw in raws]
-        means, shares = self.means_of_groups(raws), self.weights.double()
-        joint = (shares[:, None] * means).sum(0) + _by_row(X, self.coef) + self.intercept
+        means, weights = self.means_of_groups(raws), self.weights.double()
+        stacked = (weights[:, None] * means).sum(0) + _by_row(X, self.coef) + self.intercept
         if beyond is not None:
-            joint = joint + _by_row(beyond, self.slope)
-        joint = joint.clamp(self.low, self.high)
-        # They go on to disagree, as much as they have a share.
-        spread = shares.sum(0).clamp(max=1)
+            stacked = stacked + _by_row(beyond, self.slope)
+        stacked = stacked.clamp(self.low, self.high)
+        # Members keep their deviations from the mean, scaled by their total weight, so that `std` remains meaningful.
+        spread = weights.sum(0).clamp(max=1)
         return [
-            torch.where(self.is_stacked, joint + spread * (raw - means[group]), raw)
+            torch.where(self.is_stacked, stacked + spread * (raw - means[group]), raw)
             for raw, group in zip(raws, self.groups, strict=True)
         ]
 
     def means_of_groups(self, raws: Sequence[Tensor]) -> Tensor:
-        """Return the mean of what the members of each group say, shape (n_groups, n_rows, n_raw)."""
+        """Return the mean raw outputs of each group, shape (n_groups, n_rows, n_raw)."""
         groups: list[list[Tensor]] = [[] for _ in range(max(self.groups) + 1)]
         for raw, group in zip(raws, self.groups, strict=True):
             groups[group].append(raw)
-        return torch.stack([mean_over_members(torch.stack(own)) for own in groups])
+        return torch.stack([mean_over_members(torch.stack(group)) for group in groups])
 
-    def learn(
+    def fit(
         self,
         X: np.ndarray,
         y: np.ndarray,
@@ -128,51 +155,53 @@ class Stacking(nn.Module):
         raw: Sequence[int],
         sample_weight: np.ndarray | None = None,
     ) -> None:
-        """Learn the linear model and the shares.
+        """Fit the ridge regression and the stacking weights.
 
         Parameters
         ----------
         X : ndarray of shape (n_rows, n_features)
-            The training inputs.
+            The encoded training inputs.
         y : ndarray of shape (n_rows, n_stacked)
             The targets of some raw outputs in the network's units, NaN where one is missing.
         held_out : ndarray of shape (n_groups, n_rows, n_stacked)
-            What each group says of rows that its members did not learn from, NaN where there is no such member.
+            The mean out-of-fold predictions of each group, NaN where a row is held out by no member of the group.
         raw : sequence of int
-            Which raw outputs these are.
+            The positions of these raw outputs.
         sample_weight : ndarray of shape (n_rows, n_stacked), default=None
-            The weight of each target.
+            The sample weight of each target.
         """
         weight = np.ones_like(y) if sample_weight is None else sample_weight
         seen = ~np.isnan(y) & (weight > 0)
-        # Columns that have the same rows and weights are one regression.
-        together = [list(range(len(raw)))] if seen.all() and sample_weight is None else [[i] for i in range(len(raw))]
-        for places in together:
-            of_rows = seen[:, places[0]]
-            if of_rows.sum() < _LEAST_ROWS:
+        # Columns with the same rows and sample weights take one decomposition of X; others one each.
+        is_complete = seen.all() and sample_weight is None
+        batches = [list(range(len(raw)))] if is_complete else [[i] for i in range(len(raw))]
+        for batch in batches:
+            rows = seen[:, batch[0]]
+            if rows.sum() < _LEAST_ROWS:
                 continue
-            of_row = None if sample_weight is None else weight[of_rows, places[0]]
-            linear = _Linear(X[of_rows], y[np.ix_(of_rows, places)], of_row)
-            candidates = np.stack([*held_out[:, of_rows][..., places], linear.held_out], axis=-1)
-            targets, weights = y[np.ix_(of_rows, places)], weight[np.ix_(of_rows, places)]
-            usual = _pooled_weights(candidates, targets, weights)
-            if usual is None:
+            row_weight = None if sample_weight is None else weight[rows, batch[0]]
+            ridge = _Ridge(X[rows], y[np.ix_(rows, batch)], row_weight)
+            candidates = np.stack([*held_out[:, rows][..., batch], ridge.held_out], axis=-1)
+            targets, target_weight = y[np.ix_(rows, batch)], weight[np.ix_(rows, batch)]
+            pooled = _pooled_weights(candidates, targets, target_weight)
+            if pooled is None:
                 continue
-            for i, place in enumerate(places):
-                shares = _column_weights(candidates[:, i], targets[:, i], weights[:, i], usual, _STRENGTH_OF_COLUMN)
-                self.is_stacked[raw[place]] = True
-                self.low[raw[place]], self.high[raw[place]] = _range(
-                    candidates[:, i] @ shares, targets[:, i], self.margin
+            for i, position in enumerate(batch):
+                weights = _column_weights(
+                    candidates[:, i], targets[:, i], target_weight[:, i], pooled, _STRENGTH_OF_COLUMN
                 )
-                self.weights[:, raw[place]] = torch.as_tensor(shares[:-1])
-                self.coef[:, raw[place]] = torch.as_tensor(shares[-1] * linear.coef[:, i])
-                # Networks say anything of what lies beyond: all of the sum goes on as the linear model does.
-                self.slope[:, raw[place]] = torch.as_tensor(shares.sum() * linear.coef[:, i])
-                self.intercept[raw[place]] = float(shares[-1] * linear.intercept[i])
+                k = raw[position]
+                self.is_stacked[k] = True
+                self.low[k], self.high[k] = _limits(candidates[:, i] @ weights, targets[:, i], self.margin)
+                self.weights[:, k] = torch.as_tensor(weights[:-1])
+                self.coef[:, k] = torch.as_tensor(weights[-1] * ridge.coef[:, i])
+                # Networks extrapolate arbitrarily, so the whole sum continues along the ridge regression.
+                self.slope[:, k] = torch.as_tensor(weights.sum() * ridge.coef[:, i])
+                self.intercept[k] = float(weights[-1] * ridge.intercept[i])
 
 
 def _by_row(X: Tensor, coef: Tensor) -> Tensor:
-    """Return X times coef, each row by itself: matrix products sum rows at the end of a block in another order."""
+    """Return X times coef, row by row: matrix products sum the last rows of a block in another order."""
     coef = coef.double().T.contiguous()
     at_once = max(1, _PRODUCTS_AT_ONCE // coef.numel())
     return torch.cat([(rows.double()[:, None] * coef).sum(-1) for rows in X.split(at_once)])
@@ -181,7 +210,7 @@ def _by_row(X: Tensor, coef: Tensor) -> Tensor:
 def held_out_means(
     predictions: Sequence[tuple[np.ndarray, np.ndarray]], groups: Sequence[int], n_rows: int
 ) -> np.ndarray:
-    """Return the mean of each group's out-of-fold predictions, shape (n_groups, n_rows, n_raw), NaN where it has none.
+    """Return the mean out-of-fold predictions of each group, shape (n_groups, n_rows, n_raw), NaN where it has none.
 
     Parameters
     ----------
@@ -201,10 +230,19 @@ def held_out_means(
         return np.asarray(total / count)
 
 
-class _Linear:
+class _Ridge:
     """A ridge regression of several columns, each with its own penalty.
 
-    It knows too what it says of each row when it learns from all others.
+    Where X is too large, or the regression is not finite, it is the mean of each column.
+
+    Attributes
+    ----------
+    coef : ndarray of shape (n_features, n_columns)
+        The coefficients.
+    intercept : ndarray of shape (n_columns,)
+        The intercepts.
+    held_out : ndarray of shape (n_rows, n_columns)
+        The leave-one-out predictions.
     """
 
     def __init__(self, X: np.ndarray, y: np.ndarray, sample_weight: np.ndarray | None) -> None:
@@ -214,7 +252,7 @@ class _Linear:
             return
         ridge = RidgeCV(_ALPHAS, scoring="neg_mean_squared_error", store_cv_results=True, alpha_per_target=True)
         with warnings.catch_warnings(), np.errstate(all="ignore"), config_context(enable_metadata_routing=False):
-            # Of rows that a fit without them can't say anything about.
+            # Leave-one-out predictions divide by zero at rows with a leverage of 1, and are not finite then.
             warnings.simplefilter("ignore")
             ridge.fit(X.astype(np.float64), y, sample_weight=sample_weight)
         best = [int(np.flatnonzero(alpha == _ALPHAS)[0]) for alpha in np.atleast_1d(ridge.alpha_)]
@@ -225,27 +263,27 @@ class _Linear:
 
 
 def _pooled_weights(candidates: np.ndarray, y: np.ndarray, weight: np.ndarray) -> np.ndarray | None:
-    """Return the shares that suit all columns, None where there is too little to learn from.
+    """Return the stacking weights that fit all columns together, None if there are too few rows.
 
     Parameters
     ----------
     candidates : ndarray of shape (n_rows, n_columns, n_candidates)
-        What each candidate says, NaN where it says nothing.
+        The out-of-fold predictions of the groups and, last, of the ridge regression; NaN where there is none.
     y, weight : ndarray of shape (n_rows, n_columns)
-        The targets and their weights.
+        The targets and their sample weights.
     """
     seen = np.isfinite(candidates).all(axis=(1, 2))
     if seen.sum() < _LEAST_ROWS:
         return None
     n_groups = candidates.shape[-1] - 1
-    prior = np.array([(1 - _PRIOR_OF_LINEAR) / n_groups] * n_groups + [_PRIOR_OF_LINEAR])
-    parts = [_within_reach(candidates[seen, i], y[seen, i]) for i in range(y.shape[1])]
-    # Columns that can hardly be told are not to decide for the others, nor the other way round.
-    errors = [float(np.mean((own.mean(axis=1) - of_rows) ** 2)) for own, of_rows in parts]
+    prior = np.array([(1 - _PRIOR_OF_RIDGE) / n_groups] * n_groups + [_PRIOR_OF_RIDGE])
+    columns = [_clip_outliers(candidates[seen, i], y[seen, i]) for i in range(y.shape[1])]
+    # Each column is divided by its error, so that columns that are difficult to predict do not dominate the fit.
+    errors = [float(np.mean((predicted.mean(axis=1) - target) ** 2)) for predicted, target in columns]
     scales = 1 / np.sqrt(np.maximum(errors, 1e-9))
     return _solve(
-        np.concatenate([scale * own for scale, (own, _) in zip(scales, parts, strict=True)]),
-        np.concatenate([scale * of_rows for scale, (_, of_rows) in zip(scales, parts, strict=True)]),
+        np.concatenate([scale * predicted for scale, (predicted, _) in zip(scales, columns, strict=True)]),
+        np.concatenate([scale * target for scale, (_, target) in zip(scales, columns, strict=True)]),
         weight[seen].T.ravel(),
         prior,
         _STRENGTH,
@@ -255,48 +293,50 @@ def _pooled_weights(candidates: np.ndarray, y: np.ndarray, weight: np.ndarray) -
 def _column_weights(
     candidates: np.ndarray, y: np.ndarray, weight: np.ndarray, prior: np.ndarray, strength: float
 ) -> np.ndarray:
-    """Return the share of each candidate in one column, none negative and at most 1 together."""
+    """Return the stacking weights of one column: none is negative, and their sum is at most 1."""
     seen = np.isfinite(candidates).all(axis=1)
-    (candidates, y), weight = _within_reach(candidates[seen], y[seen]), weight[seen]
-    shares = _solve(candidates, y, weight, prior, strength)
-    joint = candidates @ shares
-    signal, noise = np.average(joint**2, weights=weight), np.average((y - joint) ** 2, weights=weight)
-    # As James and Stein did: what is little beside its errors comes closer to the mean.
-    caution = _CAUTION * (1 + _CAUTIOUS_ROWS / len(y))
-    return shares * max(0.0, 1.0 - caution * noise / max(len(y) * signal, 1e-12))
+    (candidates, y), weight = _clip_outliers(candidates[seen], y[seen]), weight[seen]
+    weights = _solve(candidates, y, weight, prior, strength)
+    stacked = candidates @ weights
+    signal, noise = np.average(stacked**2, weights=weight), np.average((y - stacked) ** 2, weights=weight)
+    # Positive-part James-Stein shrinkage: predictions that are small beside their errors move towards the mean.
+    factor = _SHRINKAGE * (1 + _SHRINKAGE_ROWS / len(y))
+    return weights * max(0.0, 1.0 - factor * noise / max(len(y) * signal, 1e-12))
 
 
 def _solve(candidates: np.ndarray, y: np.ndarray, weight: np.ndarray, prior: np.ndarray, strength: float) -> np.ndarray:
+    """Return non-negative weights of least squares, pulled towards the prior; their sum is at most 1."""
     root, pull = np.sqrt(weight), np.sqrt(strength * weight.sum())
+    # The prior enters as additional rows, as the penalty of a ridge regression does.
     A = np.concatenate([candidates * root[:, None], pull * np.eye(len(prior))])
-    shares: np.ndarray = nnls(A, np.concatenate([y * root, pull * prior]))[0]
-    return shares / max(1.0, float(shares.sum()))
+    weights: np.ndarray = nnls(A, np.concatenate([y * root, pull * prior]))[0]
+    return weights / max(1.0, float(weights.sum()))
 
 
-def _range(joint: np.ndarray, y: np.ndarray, margin: float | None) -> tuple[float, float]:
-    """Return how low and how high predictions may lie, after those of rows that were left out.
+def _limits(stacked: np.ndarray, y: np.ndarray, margin: float | None) -> tuple[float, float]:
+    """Return the least and the largest prediction: the range of the targets and a margin, without outliers.
 
-    Outliers among the targets are none that a prediction may reach, unless some were foreseen.
+    Outliers count if enough out-of-fold predictions were more accurate beyond the fence than they are clipped to it.
     """
     if margin is None:
         return -np.inf, np.inf
-    low, high = _reach(y, _REACH)
-    beyond = (joint < low) | (joint > high)
-    was_right = np.abs(joint - y) < np.abs(np.clip(joint, low, high) - y)
-    if beyond.sum() >= _LEAST_FORESEEN and was_right[beyond].mean() > 0.5:
+    low, high = _fences(y, _FENCE)
+    beyond = (stacked < low) | (stacked > high)
+    is_better = np.abs(stacked - y) < np.abs(np.clip(stacked, low, high) - y)
+    if beyond.sum() >= _LEAST_OUTLIERS and is_better[beyond].mean() > 0.5:
         low, high = -np.inf, np.inf
-    further = margin * (y.max() - y.min())
-    return max(low, y.min() - further), min(high, y.max() + further)
+    width = margin * (y.max() - y.min())
+    return max(low, y.min() - width), min(high, y.max() + width)
 
 
-def _within_reach(candidates: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Move what lies far outside to the ends of what is usual: shares are not to hang on one row."""
-    ends = _reach(y, _REACH_OF_SHARES)
-    return np.clip(candidates, *ends), np.clip(y, *ends)
+def _clip_outliers(candidates: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Clip predictions and targets to the fences of the targets: a single row must not determine stacking weights."""
+    fences = _fences(y, _FENCE_OF_WEIGHTS)
+    return np.clip(candidates, *fences), np.clip(y, *fences)
 
 
-def _reach(y: np.ndarray, widths: float) -> tuple[float, float]:
-    """Return the ends of what is no outlier: so many widths of the middle half away from it."""
+def _fences(y: np.ndarray, n_ranges: float) -> tuple[float, float]:
+    """Return the quartiles, moved outwards by this many interquartile ranges; infinite if the quartiles are equal."""
     low, high = np.quantile(y, [0.25, 0.75])
-    further = widths * (high - low)
-    return (low - further, high + further) if low < high else (-np.inf, np.inf)
+    width = n_ranges * (high - low)
+    return (low - width, high + width) if low < high else (-np.inf, np.inf)

@@ -308,7 +308,7 @@ class EnsembleNet(BuildingNet):
         if weight is not None:
             weight = np.broadcast_to(weight, rows.y.shape)[:, columns]
         y = self.target_scaler_.transform(as_tensor(rows.y)).double().numpy()[:, columns]
-        stacking.learn(self._encoded(rows.X), y, held_out, raw, weight)
+        stacking.fit(self._encoded(rows.X), y, held_out, raw, weight)
 
     def _record_epochs(self, of_members: Sequence[Sequence[dict[str, Any]]]) -> None:
         """Record the mean of each number over the members that still trained, and the time of all of them."""

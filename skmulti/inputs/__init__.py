@@ -1,4 +1,4 @@
-"""From X as given to the network's inputs: validation, categories, imputation, scaling, piecewise-linear encoding."""
+"""From X to the network's inputs: validation, categories, imputation, scaling, piecewise-linear encoding."""
 
 from skmulti.inputs.categories import TableEncoder
 from skmulti.inputs.encoder import EncodedInputs, InputEncoder

@@ -1,4 +1,4 @@
-"""Data frames with columns that hold no numbers."""
+"""One-hot encoding of data frames with categories."""
 
 from __future__ import annotations
 
@@ -22,16 +22,17 @@ _NEARLY_ALL = 0.9
 
 @dataclass(frozen=True)
 class TableEncoder:
-    """The map from a data frame with categories to numbers: one column for each category.
+    """The map from a data frame with categories to numbers, by one-hot encoding.
 
-    A missing category is one of its own; categories that were not seen in `fit` have zeros in all columns.
+    Missing values form a category of their own, and categories unseen in `fit` are encoded as zeros. Beyond 50
+    categories the infrequent ones are merged.
 
     Attributes
     ----------
     categorical : list of int
-        The positions of the columns of categories.
-    coder : OneHotEncoder
-        What codes them.
+        The positions of the columns with categories.
+    one_hot : OneHotEncoder
+        The fitted encoder of these columns.
 
     Examples
     --------
@@ -44,11 +45,11 @@ class TableEncoder:
     """
 
     categorical: list[int]
-    coder: OneHotEncoder
+    one_hot: OneHotEncoder
 
     @classmethod
     def is_for(cls, X: Any) -> bool:
-        """Return whether X is a data frame with a column of categories or words."""
+        """Return whether X is a data frame with a column of categories or strings."""
         return hasattr(X, "columns") and bool(_categorical(X))
 
     @classmethod
@@ -58,30 +59,30 @@ class TableEncoder:
         words = _words(X, categorical)
         for place, i in enumerate(categorical):
             _warn_of_numbers(X, i, words[:, place])
-        coder = OneHotEncoder(handle_unknown="ignore", max_categories=_MOST_CATEGORIES, sparse_output=False)
-        return cls(categorical, coder.fit(words))
+        one_hot = OneHotEncoder(handle_unknown="ignore", max_categories=_MOST_CATEGORIES, sparse_output=False)
+        return cls(categorical, one_hot.fit(words))
 
     def transform(self, X: Any, *, missing: bool = True, parameter: str = "X") -> np.ndarray:
-        """Return the numbers of a data frame, and one column for each category behind them.
+        """Return the numeric columns, followed by one column for each category.
 
         Parameters
         ----------
         X : data frame, or array of objects with its columns
             The inputs.
         missing : bool, default=True
-            Whether numbers may be missing.
+            Whether numeric columns may contain NaN.
         parameter : str, default="X"
             The name of X in messages.
 
         Returns
         -------
         X : ndarray of shape (n_rows, n_columns), float64
-            NaN where a number is missing.
+            NaN where a numeric value is missing.
 
         Raises
         ------
         ValueError
-            If a column holds no numbers that held numbers in `fit`, or an infinite one, or NaN where none may be.
+            If a column that held numbers in `fit` does not, or contains infinity, or NaN although `missing` is False.
         """
         words = _words(X, self.categorical)
         numeric = [i for i in range(X.shape[1]) if i not in self.categorical]
@@ -90,11 +91,11 @@ class TableEncoder:
             chosen = to_numbers(X.iloc[:, numeric] if hasattr(X, "iloc") else X[:, numeric], parameter, fitted=True)
             numbers = check_array(chosen, dtype=np.float64, ensure_all_finite=False, input_name=parameter)
             check_finite(numbers, getattr(chosen, "columns", None), parameter, IMPUTE, missing=missing)
-        return np.concatenate([numbers, self.coder.transform(words)], axis=1)
+        return np.concatenate([numbers, self.one_hot.transform(words)], axis=1)
 
 
 def as_table(X: Any, parameter: str) -> Any:
-    """Return a data frame or an array of rows as it is, lists of rows as an array of objects, or refuse X."""
+    """Return data frames and two-dimensional arrays unchanged, lists of rows as an array of objects; refuse others."""
     if isinstance(X, (list, tuple)) and len({len(row) if hasattr(row, "__len__") else -1 for row in X}) == 1:
         rows, X = X, np.empty((len(X), len(X[0]) if hasattr(X[0], "__len__") else 1), dtype=object)
         X[:] = rows if hasattr(rows[0], "__len__") else [[row] for row in rows]
@@ -107,7 +108,7 @@ def as_table(X: Any, parameter: str) -> Any:
 
 
 def _categorical(X: Any) -> list[int]:
-    """Return the positions of columns of categories or words; objects may be numbers."""
+    """Return the positions of columns with categories or strings. An object column that holds numbers is numeric."""
     found = []
     for i, dtype in enumerate(X.dtypes):
         kind = str(dtype).lower()
@@ -170,8 +171,8 @@ def _refuse_collections(values: list[Any], column: str | int) -> None:
 
 
 def _word(value: Any) -> str:
-    # NaN is not itself, and pandas' NA says nothing when asked.
+    # NaN differs from itself; a comparison with pandas' NA is NA, whose truth value is an error.
     if value is None or type(value).__name__ == "NAType" or (isinstance(value, float) and value != value):
         return ""
-    # As numbers, 1 and 1.0 are the same; which of them comes depends on whether another row misses its value.
+    # pandas reads an integer column as floats if a value is missing: 1 and 1.0 must be one category.
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)

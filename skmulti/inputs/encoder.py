@@ -1,4 +1,4 @@
-"""Input preprocessing: imputation, standardisation, clipping."""
+"""Preprocessing of inputs: imputation, standardisation, clipping."""
 
 from __future__ import annotations
 
@@ -11,19 +11,22 @@ import torch
 from skmulti._checks import has_nan
 from skmulti.targets.quantiles import weighted_quantiles
 
-# A column that varies less than this share of its largest value is constant but for rounding.
+# A column whose range is below this fraction of its largest value is constant: float64 rounds at 1e-16, and a few
+# operations before the net lose some digits more.
 _CONSTANT = 1e-12
-# How far beyond what was seen inputs may lie: a share of its range.
-_FURTHER = 0.5
+# Inputs are clipped at the training range and this fraction of it on either side: networks extrapolate arbitrarily, but
+# a tight limit would hide moderate extrapolation from them.
+_CLIP_MARGIN = 0.5
 
 
 class EncodedInputs(np.ndarray):
-    """Inputs that a network takes as they are: whoever is handed them must not encode them again.
+    """Inputs that are encoded already; the type prevents that they are encoded twice.
 
     Attributes
     ----------
     beyond : ndarray or None
-        How far the same inputs lie beyond their limits, for a linear model that extrapolates; None where none does.
+        What clipping removed from these inputs, for a linear model that extrapolates; None where there is no such
+        model.
     """
 
     beyond: np.ndarray | None = None
@@ -31,29 +34,30 @@ class EncodedInputs(np.ndarray):
 
 @dataclass(frozen=True)
 class InputEncoder:
-    """The map from checked inputs to those of the network.
+    """The map from checked inputs to the inputs of the network.
 
-    Of a table: missing values become the column's median, with a column that says where they were; constant columns,
-    and all but the first of equal ones, are left out; each column has mean 0 and standard deviation 1. Of images: each
-    channel has. Later inputs beyond those seen are moved to the nearest end of what was seen, half its range
-    further at most: a network says anything of what lies far outside.
+    For tables: missing values are imputed by the column's median, with a missing-value indicator; constant columns and
+    duplicates of earlier columns are dropped; columns are standardised to mean 0 and standard deviation 1, and later
+    clipped to the training range and half of it on either side, since networks extrapolate arbitrarily. For images:
+    each channel is standardised.
 
     Attributes
     ----------
-    fill : ndarray of shape (n_features,)
-        The medians.
-    indicator_columns : ndarray of int
-        The columns beside which another says where they miss a value.
-    selected : ndarray of int
-        The columns that are selected, of the filled ones and the indicator_columns ones behind them.
-    center, scale : ndarray
-        What is subtracted, and what divides then: one number per selected column, or an array that fits an image.
+    fill : ndarray of shape (n_features,) or None
+        The medians; None for images.
+    indicator_columns : ndarray of int or None
+        The columns with a missing-value indicator; None for images.
+    selected : ndarray of int or None
+        The positions of the columns that are kept, among the imputed columns followed by the indicators. None keeps
+        all.
+    center, scale : ndarray or float
+        The subtrahend and the divisor: one number per kept column, or an array that broadcasts with an image.
     low, high : ndarray or None
-        The ends of each selected column, in the units of the network.
+        The limits of each kept column, after standardisation; None does not clip.
     dtype : dtype
-        Of the encoded inputs.
-    tells_beyond : bool
-        Whether `transform` says as well how far inputs lie beyond the ends.
+        The dtype of the encoded inputs.
+    keeps_beyond : bool
+        Whether `transform` also returns what clipping removed, as `EncodedInputs.beyond`.
 
     Examples
     --------
@@ -74,46 +78,47 @@ class InputEncoder:
     low: Any = None
     high: Any = None
     dtype: Any = np.float32
-    tells_beyond: bool = False
+    keeps_beyond: bool = False
 
     @classmethod
     def of_table(
         cls, X: np.ndarray, *, scale: bool, sample_weight: np.ndarray | None = None, extrapolates: bool = False
     ) -> InputEncoder:
-        """Learn from a table.
+        """Fit the encoder to a table.
 
         Parameters
         ----------
         X : ndarray of shape (n_rows, n_features)
-            The training inputs, NaN where one is missing.
+            The training inputs, NaN where a value is missing.
         scale : bool
-            Whether columns are standardised and those left out that tell nothing.
+            Whether columns are standardised and clipped, and constant and duplicate ones dropped.
         sample_weight : ndarray of shape (n_rows,), default=None
-            The weights of the rows, above 0, in medians, means and standard deviations.
+            The sample weights, above 0, for medians, means and standard deviations.
         extrapolates : bool, default=False
-            Whether later inputs stop at the ends of what was seen, and `transform` says how far beyond they lie.
+            Whether later inputs are clipped at the training range itself, and `transform` returns what clipping
+            removed.
         """
         missing = np.isnan(X)
         some = missing.any(axis=0)
         fill = np.zeros(X.shape[1])
         if some.any():
-            # A column of nothing but missing values is a constant one.
-            seen = some & ~missing.all(axis=0)
-            fill[seen] = _medians(X[:, seen], sample_weight)
-        full = _medians(X[:, ~some], sample_weight) if not some.all() else fill[:0]
-        fill[~some] = full
+            # A column without any value has no median; imputed by 0, it is constant and dropped.
+            has_values = some & ~missing.all(axis=0)
+            fill[has_values] = _medians(X[:, has_values], sample_weight)
+        # Complete columns apart: `numpy.nanmedian` is many times slower than `numpy.median`.
+        fill[~some] = _medians(X[:, ~some], sample_weight) if not some.all() else fill[:0]
         indicator_columns = np.flatnonzero(some)
-        filled = _filled(X, fill, indicator_columns)
+        imputed = _impute(X, fill, indicator_columns)
         if not scale:
             return cls(fill, indicator_columns, None, 0.0, 1.0, dtype=_dtype())
-        selected = _telling(filled)
-        filled = filled[:, selected]
-        center, spread = _moments(filled, sample_weight)
+        selected = _informative_columns(imputed)
+        imputed = imputed[:, selected]
+        center, spread = moments(imputed, sample_weight)
         divisor = np.where(spread > 0, spread, 1.0)
-        low, high = (filled.min(axis=0) - center) / divisor, (filled.max(axis=0) - center) / divisor
-        further = 0.0 if extrapolates else _FURTHER * (high - low)
+        low, high = (imputed.min(axis=0) - center) / divisor, (imputed.max(axis=0) - center) / divisor
+        margin = 0.0 if extrapolates else _CLIP_MARGIN * (high - low)
         return cls(
-            fill, indicator_columns, selected, center, divisor, low - further, high + further, _dtype(), extrapolates
+            fill, indicator_columns, selected, center, divisor, low - margin, high + margin, _dtype(), extrapolates
         )
 
     @classmethod
@@ -125,18 +130,18 @@ class InputEncoder:
         *,
         sample_weight: np.ndarray | None = None,
     ) -> InputEncoder:
-        """Learn from images or signals.
+        """Fit the encoder to images or signals.
 
         Parameters
         ----------
         X : ndarray of shape (n_rows, ...)
             The training inputs.
         channel_axis : int or None
-            The axis of X whose positions are scaled each for itself; None scales all numbers alike.
+            The axis of the channels, each of which is standardised; None standardises all values together.
         image_shape : tuple of int, default=None
-            The shape of one image where rows are flat; the axis is one of the images then.
+            The shape of one image if each row of X is a flattened image; `channel_axis` refers to the reshaped X then.
         sample_weight : ndarray of shape (n_rows,), default=None
-            The weights of the rows, above 0.
+            The sample weights, above 0.
         """
         X = X if image_shape is None else X.reshape(len(X), *image_shape)
         axes = tuple(axis for axis in range(X.ndim) if axis != channel_axis)
@@ -144,22 +149,23 @@ class InputEncoder:
             center = X.mean(axis=axes, keepdims=True, dtype=np.float64)[0]
             spread = X.std(axis=axes, keepdims=True, dtype=np.float64)[0]
         else:
-            # The variance is that inside images and that of their means, so that no image is held in double precision.
+            # By the law of total variance, within images and between their means: no copy in double precision is
+            # needed.
             means, variances = (moment(axis=axes[1:], keepdims=True, dtype=np.float64) for moment in (X.mean, X.var))
-            center, between = _moments(means, sample_weight)
+            center, between = moments(means, sample_weight)
             spread = np.sqrt(np.average(variances, axis=0, weights=sample_weight) + between**2)
         largest = np.abs(X).max(axis=axes, keepdims=True)[0]
         scale = np.where(spread > _CONSTANT * largest, spread, 1.0)
         if image_shape is not None:
-            center, scale = (np.broadcast_to(part, image_shape).ravel() for part in (center, scale))
+            center, scale = (np.broadcast_to(values, image_shape).ravel() for values in (center, scale))
         return cls(None, None, None, center, scale, dtype=_dtype())
 
     def transform(self, X: np.ndarray) -> EncodedInputs:
-        """Return the inputs of the network, shape (n_rows, n_encoded) or that of the images."""
+        """Return the inputs of the network, shape (n_rows, n_encoded) or the shape of the images."""
         values = X
         if self.fill is not None:
             assert self.indicator_columns is not None
-            values = _filled(values, self.fill, self.indicator_columns)
+            values = _impute(values, self.fill, self.indicator_columns)
         if self.selected is not None:
             values = values[:, self.selected]
         if np.ndim(self.scale) or self.scale != 1.0:
@@ -169,44 +175,48 @@ class InputEncoder:
             values = np.clip(values, self.low, self.high)
         with np.errstate(over="ignore"):
             encoded = np.ascontiguousarray(values, dtype=self.dtype).view(EncodedInputs)
-        if self.tells_beyond and self.low is not None:
+        if self.keeps_beyond and self.low is not None:
             encoded.beyond = unclipped - values
         return encoded
 
 
 def _medians(X: np.ndarray, sample_weight: np.ndarray | None) -> np.ndarray:
-    """Return the median of what each column has, one value or more."""
+    """Return the median of each column's values that are not NaN; each column must have one."""
     if sample_weight is None:
         return np.asarray(np.nanmedian(X, axis=0) if has_nan(X) else np.median(X, axis=0))
-    seen = ~np.isnan(X)
-    each = [weighted_quantiles(X[seen[:, j], j], [0.5], sample_weight[seen[:, j]])[0] for j in range(X.shape[1])]
-    return np.array(each)
+    present = ~np.isnan(X)
+    medians = [
+        weighted_quantiles(X[present[:, j], j], [0.5], sample_weight[present[:, j]])[0] for j in range(X.shape[1])
+    ]
+    return np.array(medians)
 
 
-def _moments(X: np.ndarray, sample_weight: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean and standard deviation over the rows."""
+def moments(X: np.ndarray, sample_weight: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mean and the standard deviation over the rows."""
     if sample_weight is None:
         return X.mean(axis=0), X.std(axis=0)
     center = np.average(X, axis=0, weights=sample_weight)
     return center, np.sqrt(np.average((X - center) ** 2, axis=0, weights=sample_weight))
 
 
-def _filled(X: np.ndarray, fill: np.ndarray, indicator_columns: np.ndarray) -> np.ndarray:
+def _impute(X: np.ndarray, fill: np.ndarray, indicator_columns: np.ndarray) -> np.ndarray:
+    """Return X with NaN replaced by `fill`, followed by the missing-value indicators of some columns."""
     missing = np.isnan(X)
     if not len(indicator_columns) and not missing.any():
         return X
     return np.concatenate([np.where(missing, fill, X), missing[:, indicator_columns]], axis=1)
 
 
-def _telling(X: np.ndarray) -> np.ndarray:
-    """Return the columns that vary, and the first only of those that say the same."""
+def _informative_columns(X: np.ndarray) -> np.ndarray:
+    """Return the positions of the columns that are neither constant nor a duplicate of an earlier column."""
     varies = np.ptp(X, axis=0) > _CONSTANT * np.abs(X).max(axis=0)
     first: dict[bytes, int] = {}
     for j in np.flatnonzero(varies):
         first.setdefault(np.ascontiguousarray(X[:, j]).tobytes(), int(j))
-    # A network must have an input.
+    # A network needs at least one input, even if all columns are constant.
     return np.array(sorted(first.values()) or [0])
 
 
 def _dtype() -> Any:
+    """Return the dtype of torch's new parameters, which inputs must have."""
     return np.float64 if torch.get_default_dtype() is torch.float64 else np.float32

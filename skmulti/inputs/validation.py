@@ -1,4 +1,4 @@
-"""X checked and cast, with messages that name the column."""
+"""Validation of X, with messages that name the column."""
 
 from __future__ import annotations
 
@@ -11,32 +11,47 @@ from sklearn.utils.validation import validate_data
 
 from skmulti._checks import check_finite, named, to_numbers
 
-# What to do about missing values in a table.
+# The advice for missing values in a table.
 IMPUTE = "Use missing_inputs='impute', or a SimpleImputer."
 
 
 def check_inputs(
     estimator: Any, X: Any, *, reset: bool, parameter: str = "X", min_samples: int = 1, missing: bool = False
 ) -> np.ndarray:
-    """Check inputs and cast them to the estimator's `_input_dtype`; NaN passes where inputs may be missing.
+    """Check inputs and cast them to the estimator's `_input_dtype`.
 
-    See scikit-learn's `validate_data` for what is set and raised.
+    See scikit-learn's `validate_data` for the attributes that it sets and the errors that it raises.
+
+    Parameters
+    ----------
+    estimator : estimator
+        The net, whose `n_features_in_` and `feature_names_in_` are set or compared.
+    X : array-like
+        The inputs.
+    reset : bool
+        True in `fit`; False compares X with the inputs of `fit`.
+    parameter : str, default="X"
+        The name of X in messages.
+    min_samples : int, default=1
+        The least number of rows.
+    missing : bool, default=False
+        Whether tables may contain NaN.
 
     Returns
     -------
     X : ndarray of shape (n_samples, ...)
-        The input itself where it is such an array already.
+        Not a copy if X is such an array already.
 
     Raises
     ------
     ValueError
-        If X is no table of numbers, holds NaN or infinity, has too few rows, or other features or another shape
-        than in ``fit``.
+        If X is not numeric, contains NaN or infinity, has too few rows, or has other features or another shape than in
+        ``fit``.
     """
     if X is None or (isinstance(X, Mapping) and not sparse.issparse(X)):
         raise ValueError(
-            f"{parameter} must be one array, data frame or tensor. Got {type(X).__name__} instead; a module of several "
-            "inputs takes them side by side in one array, and parts them in its forward."
+            f"{parameter} must be one array, data frame or tensor. Got {type(X).__name__} instead; a module with "
+            "several inputs takes them concatenated in one array, and splits them in its forward."
         )
     if not reset and _is_as_in_fit(estimator, X):
         if X.dtype != estimator._input_dtype or not X.flags.c_contiguous:
@@ -68,7 +83,7 @@ def check_inputs(
 
 
 def _is_as_in_fit(estimator: Any, X: Any) -> bool:
-    """Return whether X is an array of floats of the right shape without names, of which there is nothing to ask."""
+    """Return whether X is a float array of the shape of `fit`, for which the slower `validate_data` is not needed."""
     return (
         type(X) is np.ndarray
         and X.dtype in (np.float32, np.float64)
@@ -79,7 +94,7 @@ def _is_as_in_fit(estimator: Any, X: Any) -> bool:
 
 
 def _refuse_other_shape(estimator: Any, shape: tuple[int, ...] | None, parameter: str) -> None:
-    """Refuse another shape of one row; of tables scikit-learn speaks, which knows the names of features."""
+    """Refuse images of another shape than in `fit`. For tables, scikit-learn's message names the features."""
     expected = estimator.input_shape_
     single = f" Use {parameter}[None] for a single row." if tuple(shape or ()) == expected else ""
     if shape and tuple(shape[1:]) != expected and (len(expected) > 1 or len(shape) > 2):

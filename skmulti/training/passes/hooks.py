@@ -1,18 +1,22 @@
-"""Whether a module does more when it is called than its class says: then nobody may go past the call."""
+"""Detection of hooks and replaced methods: a module that has some must be called, not bypassed by an analytic pass."""
 
 from __future__ import annotations
 
 import torch
 from torch import nn
 
-_OF_ALL = [
+# Hooks for all modules, as added by `torch.nn.modules.module.register_module_forward_hook`.
+_GLOBAL_HOOKS = [
     getattr(torch.nn.modules.module, f"_global_{kind}_hooks")
     for kind in ("forward", "forward_pre", "backward", "backward_pre")
 ]
 
 
 def does_more(module: nn.Module) -> bool:
-    """Return whether there are hooks on a module, on a part of it or on all modules, or methods of its own.
+    """Return whether a call of a module does more than the `forward` methods of its classes.
+
+    That is the case with hooks on the module, on a submodule or on all modules, and with a `forward` set on an
+    instance.
 
     Parameters
     ----------
@@ -30,15 +34,15 @@ def does_more(module: nn.Module) -> bool:
     >>> does_more(net)
     True
     """
-    return any(map(bool, _OF_ALL)) or _does_more(module)
+    return any(map(bool, _GLOBAL_HOOKS)) or _does_more(module)
 
 
 def _does_more(module: nn.Module) -> bool:
-    own = (
+    added = (
         module._forward_hooks
         or module._forward_pre_hooks
         or module._backward_hooks
         or module._backward_pre_hooks
         or "forward" in vars(module)
     )
-    return bool(own) or any(_does_more(part) for part in module._modules.values() if part is not None)
+    return bool(added) or any(_does_more(part) for part in module._modules.values() if part is not None)

@@ -1,4 +1,4 @@
-"""The passes of single layers of a network for rows of features, and the table of all that are known."""
+"""Analytic forward and backward passes of single layers on rows of features, and the table of supported layers."""
 
 from __future__ import annotations
 
@@ -10,60 +10,69 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from skmulti.modules._layers import Scaling
-from skmulti.training.passes.images import Convolution, Learning, MaxPool2x2
+from skmulti.training.passes.images import Convolution, MaxPool2x2, ParametricPass
 
 aten = torch.ops.aten
+# Resolved once, not in every step.
 _threshold_backward = aten.threshold_backward.default
 
 Gradients = Mapping[nn.Parameter, Tensor]
 
 
 class Pass(Protocol):
-    """A part of a network that goes forward, and then backward with what it kept."""
+    """The analytic forward and backward pass of a layer or of several layers."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the outputs for inputs of shape (n_rows, n_features), and keep what `backward` needs."""
+        """Return the outputs for inputs of shape (n_rows, n_features), and store the tensors that `backward` needs."""
         ...
 
     def backward(self, gradient: Tensor, *, for_input: bool = True) -> Tensor | None:
-        """Write the parameters' gradients; return that of the inputs, from that of the outputs."""
+        """Write the gradients of the parameters, and return the gradient of the inputs.
+
+        Parameters
+        ----------
+        gradient : Tensor
+            The gradient of the loss with respect to the outputs of the last `forward`. It may be overwritten.
+        for_input : bool, default=True
+            Whether the gradient of the inputs is needed; without it, None may be returned.
+        """
         ...
 
 
 def passes_of(layers: Any, gradients: Gradients) -> list[Pass | None]:
-    """Return the pass of each layer, None for one that is not known."""
-    return [_LAYERS.get(type(layer), _unknown)(layer, gradients) for layer in layers]
+    """Return the pass of each layer, None for an unsupported layer."""
+    return [_LAYERS.get(type(layer), _unsupported)(layer, gradients) for layer in layers]
 
 
 def is_activation(layer: nn.Module) -> bool:
-    """Return whether a layer is known, and treats each number for itself, whatever the shape."""
+    """Return whether a layer is a supported elementwise activation, which works for any shape."""
     return type(layer) in _ACTIVATIONS
 
 
-def _unknown(layer: nn.Module, gradients: Gradients) -> None:
+def _unsupported(layer: nn.Module, gradients: Gradients) -> None:
     return None
 
 
 class Flatten:
-    """Rows of any shape as rows of features."""
+    """Flattening of rows of any shape to rows of features."""
 
     @classmethod
     def of(cls, layer: nn.Flatten, gradients: Gradients) -> Flatten | None:
-        """Return the pass of a layer that keeps the rows, or None."""
+        """Return the pass of a layer that flattens all but the first dimension, None for any other."""
         return cls() if (layer.start_dim, layer.end_dim) == (1, -1) else None
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return rows of features."""
+        """Return the inputs in shape (n_rows, n_features)."""
         self._shape = x.shape
         return x.flatten(1)
 
     def backward(self, gradient: Tensor, *, for_input: bool = True) -> Tensor:
-        """Return the gradient in the shape of the rows."""
+        """Return the gradient in the shape of the inputs."""
         return gradient.view(self._shape)
 
 
 class Identity:
-    """Nothing."""
+    """The identity; `Chain` drops it."""
 
     def __init__(self, layer: nn.Module, gradients: Gradients) -> None:
         pass
@@ -77,10 +86,11 @@ class Identity:
         return gradient
 
 
-class _Linear(Learning):
-    """A fully connected layer."""
+class _Linear(ParametricPass):
+    """A fully connected layer: y = x W^T + b, dW = dy^T x, db = sum of dy over the rows, dx = dy W."""
 
     def __init__(self, layer: nn.Linear, gradients: Gradients) -> None:
+        # `.data`: a plain tensor on the parameter's memory, without the metadata of autograd.
         weight: Any = layer.weight
         self._weight, self._weight_t = weight.data, weight.data.t()
         self._by_weight = gradients[weight]
@@ -93,14 +103,15 @@ class _Linear(Learning):
         return torch.mm(x, self._weight_t) if self._bias is None else torch.addmm(self._bias, x, self._weight_t)
 
     def backward(self, gradient: Tensor, *, for_input: bool = True) -> Tensor | None:
+        # Written straight into the vector of gradients that the flat optimizer reads.
         torch.mm(gradient.t(), self._x, out=self._by_weight)
         if self._by_bias is not None:
             torch.sum(gradient, 0, out=self._by_bias)
         return torch.mm(gradient, self._weight) if for_input else None
 
 
-class _Scaling(Learning):
-    """Each feature times a factor."""
+class _Scaling(ParametricPass):
+    """Each feature times a factor: y = x (1 + rate * w), dw = rate * sum of dy x over the rows."""
 
     def __init__(self, layer: Scaling, gradients: Gradients) -> None:
         self._weight, self._rate, self._by_weight = layer.weight.data, layer.rate, gradients[layer.weight]
@@ -114,8 +125,8 @@ class _Scaling(Learning):
         return gradient * self._factor if for_input else None
 
 
-class _LayerNorm(Learning):
-    """Normalization of each row."""
+class _LayerNorm(ParametricPass):
+    """Layer normalization by the kernels that autograd calls."""
 
     def __init__(self, layer: nn.LayerNorm, gradients: Gradients) -> None:
         self._shape, self._eps = list(layer.normalized_shape), layer.eps
@@ -129,9 +140,9 @@ class _LayerNorm(Learning):
         return out
 
     def backward(self, gradient: Tensor, *, for_input: bool = True) -> Tensor | None:
-        wanted = [for_input, self._by_weight is not None, self._by_bias is not None]
+        output_mask = [for_input, self._by_weight is not None, self._by_bias is not None]
         by_input, by_weight, by_bias = aten.native_layer_norm_backward(
-            gradient, self._x, self._shape, self._mean, self._scale, self._weight, self._bias, wanted
+            gradient, self._x, self._shape, self._mean, self._scale, self._weight, self._bias, output_mask
         )
         _write(self._by_weight, by_weight)
         _write(self._by_bias, by_bias)
@@ -139,8 +150,8 @@ class _LayerNorm(Learning):
         return result
 
 
-class _BatchNorm(Learning):
-    """Normalization over the rows of a batch."""
+class _BatchNorm(ParametricPass):
+    """Batch normalization by the kernels that autograd calls."""
 
     def __init__(self, layer: nn.BatchNorm1d, gradients: Gradients) -> None:
         self._layer = layer
@@ -148,14 +159,14 @@ class _BatchNorm(Learning):
 
     @classmethod
     def of(cls, layer: nn.BatchNorm1d, gradients: Gradients) -> _BatchNorm | None:
-        """Return the pass of a layer with all that such a layer has by default, or None."""
-        usual = layer.affine and layer.track_running_stats and layer.momentum is not None
-        return cls(layer, gradients) if usual else None
+        """Return the pass of a layer with affine parameters, running statistics and a momentum, None for any other."""
+        is_supported = layer.affine and layer.track_running_stats and layer.momentum is not None
+        return cls(layer, gradients) if is_supported else None
 
     def forward(self, x: Tensor) -> Tensor:
         layer = self._layer
         if len(x) == 1:
-            # What torch's own function refuses.
+            # The kernel lacks the check of `torch.nn.functional.batch_norm`: same error, same words.
             raise ValueError(f"Expected more than 1 value per channel when training, got input size {x.size()}")
         assert layer.num_batches_tracked is not None
         assert layer.momentum is not None
@@ -179,25 +190,26 @@ class _BatchNorm(Learning):
 
 
 class _Dropout:
-    """Units left out at random, drawn as torch draws them."""
+    """Dropout with the random numbers that `torch.nn.functional.dropout` draws."""
 
     def __init__(self, layer: nn.Dropout, gradients: Gradients) -> None:
         self._p = layer.p
 
     def forward(self, x: Tensor) -> Tensor:
+        # On the CPU torch draws the mask with `bernoulli_`, on other devices in a fused kernel.
         if x.device.type == "cpu":
-            self._noise = torch.empty_like(x).bernoulli_(1 - self._p).div_(1 - self._p)
-            return x * self._noise
+            self._scaled_mask = torch.empty_like(x).bernoulli_(1 - self._p).div_(1 - self._p)
+            return x * self._scaled_mask
         out, mask = torch.native_dropout(x, self._p, True)
-        self._noise = mask.to(x.dtype).div_(1 - self._p)
+        self._scaled_mask = mask.to(x.dtype).div_(1 - self._p)
         return out
 
     def backward(self, gradient: Tensor, *, for_input: bool = True) -> Tensor:
-        return gradient * self._noise
+        return gradient * self._scaled_mask
 
 
 class _ReLU:
-    """The rectifier: the activation of most networks, without a call between it and its operations."""
+    """ReLU, the most frequent activation: its own class saves the indirect calls of `_Activation`."""
 
     def __init__(self, layer: nn.ReLU, gradients: Gradients) -> None:
         pass
@@ -212,38 +224,39 @@ class _ReLU:
 
 
 class _Activation:
-    """An activation whose derivative is found from its inputs, or from its outputs."""
+    """An activation whose derivative is computed from its inputs, or from its outputs."""
 
     def __init__(
         self,
         function: Callable[[Tensor], Tensor],
         derivative: Callable[[Tensor, Tensor], Tensor],
         *,
-        of_outputs: bool = False,
+        from_outputs: bool = False,
     ) -> None:
-        self._function, self._derivative, self._of_outputs = function, derivative, of_outputs
+        self._function, self._derivative, self._from_outputs = function, derivative, from_outputs
 
     def forward(self, x: Tensor) -> Tensor:
         out = self._function(x)
-        self._kept = out if self._of_outputs else x
+        self._saved = out if self._from_outputs else x
         return out
 
     def backward(self, gradient: Tensor, *, for_input: bool = True) -> Tensor:
-        return self._derivative(gradient, self._kept)
+        return self._derivative(gradient, self._saved)
 
 
 def _tanh(layer: nn.Tanh, gradients: Gradients) -> _Activation:
-    return _Activation(torch.tanh, aten.tanh_backward.default, of_outputs=True)
+    return _Activation(torch.tanh, aten.tanh_backward.default, from_outputs=True)
 
 
 def _sigmoid(layer: nn.Sigmoid, gradients: Gradients) -> _Activation:
-    return _Activation(torch.sigmoid, aten.sigmoid_backward.default, of_outputs=True)
+    return _Activation(torch.sigmoid, aten.sigmoid_backward.default, from_outputs=True)
 
 
 def _gelu(layer: nn.GELU, gradients: Gradients) -> _Activation:
-    how = layer.approximate
+    approximate = layer.approximate
     return _Activation(
-        lambda x: F.gelu(x, approximate=how), lambda gradient, x: aten.gelu_backward(gradient, x, approximate=how)
+        lambda x: F.gelu(x, approximate=approximate),
+        lambda gradient, x: aten.gelu_backward(gradient, x, approximate=approximate),
     )
 
 
@@ -280,14 +293,16 @@ def _softplus(layer: nn.Softplus, gradients: Gradients) -> _Activation:
 def _dropout(layer: nn.Dropout, gradients: Gradients) -> _Dropout | Identity | None:
     if layer.p == 0:
         return Identity(layer, gradients)
+    # With p = 1 the scale 1 / (1 - p) is infinite.
     return _Dropout(layer, gradients) if layer.p < 1 else None
 
 
-def _write(place: Tensor | None, value: Tensor | None) -> None:
-    if place is not None and value is not None:
-        place.copy_(value)
+def _write(out: Tensor | None, value: Tensor | None) -> None:
+    if out is not None and value is not None:
+        out.copy_(value)
 
 
+# Exact types are looked up: a subclass may override `forward`.
 _ACTIVATIONS: Mapping[type[nn.Module], Callable[[Any, Gradients], Any]] = {
     nn.ReLU: _ReLU,
     nn.Tanh: _tanh,

@@ -1,4 +1,4 @@
-"""The layers of networks for rows of features: one chain, and heads side by side on what it emits."""
+"""The layers of networks for rows of features: a trunk, and heads that share its output."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class Layout:
     Attributes
     ----------
     trunk : list of nn.Module
-        The layers that all rows go through, one after the other.
+        The layers of the trunk, in the order in which they are applied.
     heads : list of list of nn.Module
-        The layers of each head, whose outputs stand side by side; empty where the trunk is all there is.
+        The layers of each head. Their outputs are concatenated; empty if the network has no heads.
     """
 
     trunk: list[nn.Module]
@@ -28,12 +28,12 @@ class Layout:
 
     @property
     def chains(self) -> list[list[nn.Module]]:
-        """Return the trunk and the heads."""
+        """Return the trunk followed by the heads."""
         return [self.trunk, *self.heads]
 
 
 def layout_of(module: Any, input_shape: tuple[int, ...]) -> Layout | None:
-    """Return the layers of a network whose calls do no more than go through them, None for any other.
+    """Return the layers of a network that only applies them in order, None for any other network.
 
     Parameters
     ----------

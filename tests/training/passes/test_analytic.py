@@ -1,4 +1,4 @@
-"""Passes that are written out give the numbers of autograd, and are taken only where a module is known."""
+"""Analytic passes give the numbers of autograd, and are used only for supported modules."""
 
 import pytest
 import torch
@@ -14,7 +14,7 @@ from skmulti import (
 from skmulti.training.passes.images import MaxPool2x2
 from tests.training.either_loop import IMAGES, X, Y, assert_same, both, make
 
-# Batch normalization takes the biases before it out again: their gradient is rounding, and Adam would enlarge it.
+# Batch normalization cancels the biases before it: their gradient is rounding error, which Adam would enlarge.
 SGD = {"optimizer": torch.optim.SGD, "optimizer__momentum": 0.9}
 
 
@@ -30,7 +30,7 @@ SGD = {"optimizer": torch.optim.SGD, "optimizer__momentum": 0.9}
     + [{"scaling_layer": True, "hidden_layer_sizes": ()}, {"lr_schedule": "one_cycle", "lr": 0.02}],
     ids=str,
 )
-def test_an_mlp_learns_the_same_by_written_steps(params):
+def test_an_mlp_learns_the_same_with_analytic_passes(params):
     ours, theirs = both(**params)
     assert ours.training_loop_.step == "analytic"
     assert ours.training_loop_.optimizer == "flat"
@@ -42,7 +42,7 @@ def test_an_mlp_learns_the_same_by_written_steps(params):
     [{}, {"heads": {"a": [0, 2], "b": [3, 1]}, "head_hidden_layer_sizes": (4,)}, {"hidden_layer_sizes": ()}],
     ids=str,
 )
-def test_heads_learn_the_same_by_written_steps(params):
+def test_heads_learn_the_same_with_analytic_passes(params):
     ours, theirs = both(cls=MultiHeadRegressor, loss={0: "huber", 1: "circular"}, **params)
     assert ours.training_loop_.step == "analytic"
     assert_same(ours, theirs)
@@ -76,7 +76,7 @@ def test_images_learn_the_same(params, step):
     assert_same(ours, theirs)
 
 
-def test_images_in_other_networks_learn_the_same():
+def test_other_networks_for_images_learn_the_same():
     flat = images_net(MultiOutputMLPRegressor)
     heads = images_net(MultiHeadRegressor, trunk="cnn", channels=(4,))
     assert flat[0].training_loop_.step == heads[0].training_loop_.step == "analytic"
@@ -85,7 +85,7 @@ def test_images_in_other_networks_learn_the_same():
 
 
 @pytest.mark.parametrize("size", [(4, 6), (5, 6), (4, 7), (5, 3)], ids=str)
-def test_pooling_by_two_is_that_of_torch(size):
+def test_two_by_two_pooling_equals_torch(size):
     images = torch.randint(0, 4, (3, 2, *size), generator=torch.Generator().manual_seed(0)).float()
     leaf = images.clone().requires_grad_()
     expected = nn.functional.max_pool2d(leaf, 2)
@@ -124,7 +124,7 @@ def test_any_module_learns_the_same(unused, optimizer):
     assert_same(ours, theirs)
 
 
-def test_divergence_gives_a_module_with_an_unused_parameter_its_last_good_parameters_back():
+def test_divergence_restores_the_last_finite_parameters_of_a_module_with_an_unused_parameter():
     net = make(MultiOutputNetRegressor, module=Odd, optimizer=torch.optim.SGD, lr=1e20).initialize(X, Y)
     start = make(MultiOutputNetRegressor, module=Odd).initialize(X, Y).module_
     with pytest.raises(TrainingDivergedError, match="epoch 1"):
@@ -134,7 +134,7 @@ def test_divergence_gives_a_module_with_an_unused_parameter_its_last_good_parame
 
 
 class Shared(nn.Module):
-    """Two layers with the same weights."""
+    """Two layers with one weight matrix."""
 
     def __init__(self):
         super().__init__()
@@ -177,7 +177,7 @@ def sequential(*layers):
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, nn.Module) else value,
 )
-def test_a_module_takes_the_step_that_knows_it(module, step, optimizer):
+def test_a_module_uses_the_fastest_step_that_supports_it(module, step, optimizer):
     ours, theirs = both(cls=MultiOutputNetRegressor, module=module, **SGD)
     assert (ours.training_loop_.step, ours.training_loop_.optimizer) == (step, optimizer)
     assert_same(ours, theirs)
@@ -189,5 +189,5 @@ def test_a_hook_on_a_layer_is_called():
     module[0].register_forward_hook(lambda *args: calls.append(1))
     ours = make(MultiOutputNetRegressor, module=module).fit(X, Y)
     assert ours.training_loop_.step == "autograd"
-    # Once more after the last step, whose predictions are looked at.
+    # Once more after the last step, to check that the predictions are finite.
     assert len(calls) == 4 * 6 + 1

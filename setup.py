@@ -1,4 +1,4 @@
-"""What pyproject.toml can't say: README as a package page shows it, where relative links would lead nowhere."""
+"""README as the long description of the package, which pyproject.toml cannot adapt: relative links have no target."""
 
 import re
 from pathlib import Path
@@ -7,13 +7,15 @@ from setuptools import setup
 
 NOTE = "Names of files, such as `docs/guide.md`, are those in the source distribution.\n\n"
 CODE = re.compile(r"(^```.*?^```$)", re.MULTILINE | re.DOTALL)
+# The picture has no address outside the repository.
+PICTURE = re.compile(r"!\[[^]]+\]\((?!https?:)[^)]*\)\n+")
 TO_A_HEADING = re.compile(r"\[([^]]+)\]\(#[^)]*\)")
 TO_A_FILE = re.compile(r"\[([^]]+)\]\((?!https?:)([^)#]+)[^)]*\)")
 
 
 def package_page(readme):
-    """Return README with the names of files in place of links to them."""
-    title, rest = readme.split("\n\n", 1)
+    """Return README without its picture, and with the names of files in place of links to them."""
+    title, rest = PICTURE.sub("", readme).split("\n\n", 1)
     parts = CODE.split(rest)
     parts[::2] = [TO_A_FILE.sub(r"\1 (`\2`)", TO_A_HEADING.sub(r"\1", text)) for text in parts[::2]]
     return f"{title}\n\n{NOTE}{''.join(parts)}"

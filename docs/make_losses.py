@@ -21,7 +21,7 @@ HEAD = """\
 Every loss that has a name, for one column or for a group of columns that belong together. `y` is a target, `p` or `m`
 a prediction. Parameters are parameters of the estimator too: `loss__<column>__<parameter>`. A torch loss
 (`nn.MSELoss()`) or any callable of (raw outputs, targets) may stand in place of a name, and a
-[loss of your own](guide.md#your-own-loss) takes some fifteen lines.
+[custom loss](guide.md#custom-losses) takes some fifteen lines.
 
 *Raw outputs* are what the network emits for the columns. *Targets* are standardised where that leaves the loss its
 meaning, each with its own mean and standard deviation, or a group with one common standard deviation. What a loss

@@ -2,8 +2,8 @@
 The main job: ten measurements from a table, a box and an angle from an image
 =============================================================================
 
-Two real data sets that come with scikit-learn, several targets each. What does one estimator make of them, what do
-loss weights change, and what does it take to search over them?
+Two real data sets that come with scikit-learn, with several targets each. How accurate is one estimator with its
+defaults, what do loss weights change, and how are they searched?
 """
 
 # %%
@@ -35,11 +35,11 @@ def progress(text):
 # %%
 # Ten measurements from a table
 # -----------------------------
-# The ten worst measurements of a tumour's cells from the twenty others, on scales from 0.01 to 900. The targets are
-# standardised inside, so that all ten count alike by default.
+# The ten worst measurements of a tumour's cells from the twenty others, on scales from 0.01 to 900. Targets are
+# standardised internally, so that all ten columns count equally by default.
 X, Y = load_breast_cancer_measurements(return_X_y=True, as_frame=True)
 X_train, X_test, Y_train, Y_test = train_test_split(X, Y, test_size=0.3, random_state=0)
-progress(f"cell measurements: {len(X_train)} rows to learn from, {X.shape[1]} inputs, {Y.shape[1]} columns to predict")
+progress(f"cell measurements: {len(X_train)} training rows, {X.shape[1]} inputs, {Y.shape[1]} target columns")
 
 scores = {}
 
@@ -53,42 +53,42 @@ def measure(label, fitted):
     progress(f"{label}: mean R2 {scores[label].mean():.3f}")
 
 
-measure("default weights", make_net().fit(X_train, Y_train))
+measure("equal loss weights", make_net().fit(X_train, Y_train))
 
 # %%
-# By hand: the two columns that are hardest to predict count three times.
+# By hand: the two columns that are hardest to predict get a loss weight of 3.
 hard = ["worst symmetry", "worst smoothness"]
 measure("by hand", make_net(loss_weights=dict.fromkeys(hard, 3.0)).fit(X_train, Y_train))
 
 # %%
-# By search: each weight is a parameter of its own. R2 judges, not the weighted loss, whose scale moves with the
-# weights. Searching takes small ensembles (``effort="fast"``), which are trained as one stack.
+# By search: each loss weight is a parameter of the estimator. Candidates are compared by R2, not by the weighted loss,
+# whose scale changes with the loss weights. The search uses small ensembles (``effort="fast"``), trained as one stack.
 grid = {f"loss_weights__{name}": [0.3, 1.0, 3.0] for name in hard}
-progress("searching 3 x 3 weights in 3 folds")
+progress("searching 3 x 3 loss weights in 3 folds")
 scorers = column_scorers(list(Y.columns))
 search = BatchedGridSearchCV(make_net(effort="fast"), grid, scoring=scorers, refit="mean_r2", cv=3)
 search.fit(X_train, Y_train)
 best = {name.removeprefix("loss_weights__"): weight for name, weight in search.best_params_.items()}
-progress(f"best weights {best}: mean R2 {search.best_score_:.3f} in cross-validation")
+progress(f"best loss weights {best}: mean R2 {search.best_score_:.3f} in cross-validation")
 measure("by search", make_net(**search.best_params_).fit(X_train, Y_train))
 
 # %%
 # A box and an angle from an image
 # --------------------------------
-# Scanned digits on a larger canvas: where is the digit, how large, how is it turned? An angle wraps around, which
-# ``circular`` knows. The test canvases show scans that the network has never seen.
+# Scanned digits on a larger canvas: where is the digit, how large is it, and how is it rotated? The loss ``circular``
+# accounts for the period of the angle. The test canvases show scans that are not in the training data.
 canvases = load_digit_canvases(6000, canvas_shape=(24, 24), size_range=(9, 14), as_frame=True)
 split = GroupShuffleSplit(n_splits=1, test_size=0.2, random_state=0)
 train, test = next(split.split(canvases.data, groups=canvases.source))
 true = canvases.target.iloc[test]
-progress(f"digit canvases: {len(train)} images of {canvases.data.shape[1:]} pixels to learn from")
+progress(f"digit canvases: {len(train)} training images of {canvases.data.shape[1:]} pixels")
 
 net = MultiOutputCNNRegressor(effort="fast", loss={"angle": "circular"}, random_state=0)
 net.fit(canvases.data[train], canvases.target.iloc[train])
 predicted = pd.DataFrame(net.predict(canvases.data[test]), columns=true.columns)
 off = np.abs(predicted.to_numpy() - true.to_numpy())
 off[:, 4] = np.minimum(off[:, 4], 360 - off[:, 4])
-progress("canvases learned")
+progress("canvases fitted")
 
 # %%
 # The scores
@@ -145,6 +145,6 @@ progress(f"picture saved as {path}")
 # %%
 # What was learned
 # ----------------
-# One line names the losses, one the weights, and scikit-learn does the rest: scaling, splitting, searching, scoring.
-# On a table whose targets are standardised, equal weights are a good start, and weights set by hand are a guess that
-# may lose: a search tells whether others are better, and by how much.
+# The losses are one argument, the loss weights another; splitting, searching and scoring are scikit-learn's. With
+# standardised targets, equal loss weights are a good start, and loss weights set by hand are a guess that may be worse.
+# A search shows whether others are better, and by how much.

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-ROOMS = ["benchmarks", "docs", "examples", "skmulti", "tests"]
-BESIDE = ["CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "MANIFEST.in", "Makefile", "README.md", "constraints.txt"]
+ROOMS = [".github", "benchmarks", "docs", "examples", "skmulti", "tests"]
+PAGES = ["CHANGELOG.md", "CODE_OF_CONDUCT.md", "CONTRIBUTING.md", "README.md", "SECURITY.md"]
+BESIDE = [*PAGES, "CITATION.cff", "LICENSE", "MANIFEST.in", "Makefile", "constraints.txt"]
 BUILDING = ["pyproject.toml", "setup.py"]
 MADE = shutil.ignore_patterns("__pycache__", "*.pyc", "output", "*.egg-info")
 
@@ -78,9 +79,16 @@ def test_the_package_page_has_no_link_that_leads_nowhere(metadata):
 def test_the_package_page_says_where_the_files_are_that_it_names(metadata, in_sdist):
     page = metadata.get_payload()
     assert "are those in the source distribution" in page
-    named = re.findall(r" \(`((?:docs|examples)[\w/.]*|[A-Z]+(?:\.md)?)`\)", page)
+    named = re.findall(r" \(`((?:docs|examples)[\w/.]*|[A-Z]+(?:\.md|\.cff)?)`\)", page)
     assert {"docs/guide.md", "docs/losses.md", "examples", "LICENSE"} <= set(named)
     assert all(any(path == name or path.startswith(f"{name}/") for path in in_sdist) for name in named)
+
+
+def test_the_package_page_has_no_picture_without_an_address(metadata):
+    page = re.sub(r"^```.*?^```$", "", metadata.get_payload(), flags=re.MULTILINE | re.DOTALL)
+    assert "![" in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert "demo.png" not in page
+    assert not re.search(r"![\w[]", page)
 
 
 def test_the_code_of_the_package_page_is_that_of_readme(metadata):

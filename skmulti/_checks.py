@@ -20,6 +20,8 @@ from torch.utils.data import Dataset as TorchDataset
 # How the names of types of dates begin.
 _OF_TIME = ("date", "time", "duration", "period")
 _LARGEST = np.finfo(np.float32).max
+# Two words of three letters that share two of them have a similarity of 2/3, above difflib's cutoff of 0.6.
+_CUTOFF_FOR_SHORT_NAMES = 0.7
 
 
 def nearest(value: Any, options: Iterable[Any]) -> str | None:
@@ -32,7 +34,12 @@ def nearest(value: Any, options: Iterable[Any]) -> str | None:
     'huber'
     """
     near = difflib.get_close_matches(str(value), [option for option in options if isinstance(option, str)], n=1)
-    return near[0] if near else None
+    if not near:
+        return None
+    # "rnn" is another network, not a misspelled "cnn"; "mpl" has the letters of "mlp" and is a misspelling.
+    is_short, same_letters = len(near[0]) <= 3, sorted(str(value).lower()) == sorted(near[0])
+    similarity = difflib.SequenceMatcher(None, near[0], str(value)).ratio()
+    return None if is_short and not same_letters and similarity < _CUTOFF_FOR_SHORT_NAMES else near[0]
 
 
 def did_you_mean(value: Any, options: Iterable[Any], form: str = "{}") -> str:

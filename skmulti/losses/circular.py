@@ -18,6 +18,11 @@ from skmulti.losses._checks import check_finite_or_none, check_positive
 from skmulti.losses.base import ColumnLoss, mean_over_members
 from skmulti.metrics import circular_score
 
+# Periods of a direction and of an undirected line, in radians.
+_CIRCLES_IN_RADIANS = (2 * math.pi, math.pi)
+# Radians rarely span five turns, while degrees do so from 31 degrees on.
+_MANY_PERIODS = 5.0
+
 
 class DirectionLoss(ColumnLoss):
     """One angle read as the direction of a point of the plane, which the network emits."""
@@ -37,6 +42,14 @@ class DirectionLoss(ColumnLoss):
 
     def adapt_to(self, y: np.ndarray, names: tuple[str, ...], sample_weight: np.ndarray | None = None) -> Any:
         """Choose the range of the predictions by the sign of the training targets."""
+        if any(math.isclose(self.period, circle, rel_tol=1e-3) for circle in _CIRCLES_IN_RADIANS) and (
+            np.ptp(y) > _MANY_PERIODS * self.period and np.abs(y).max() <= 360
+        ):
+            warn(
+                f"The angles of the column {names[0]!r} look like degrees: they span {np.ptp(y) / self.period:.0f} "
+                f"periods of {self.period:g}, the period of its loss. If they are, use period=360 (180 for lines). If "
+                "they are radians, pass them modulo the period to avoid this warning."
+            )
         if self.period == 360 and 5.5 < np.ptp(y) <= 2 * math.pi + 1e-6 and np.abs(y).max() <= 2 * math.pi + 1e-6:
             warn(
                 f"The angles of the column {names[0]!r} look like radians, and the period of its loss is 360. If they "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -43,6 +44,12 @@ _CLASSIFICATION_LOSSES: dict[Any, str] = {
     functional.multilabel_margin_loss: _CLASSES,
 }
 
+# Losses with a third argument whose place a loss of the table takes.
+_COUNTERPARTS: dict[Any, str] = {
+    nn.GaussianNLLLoss: "gaussian_nll",
+    functional.gaussian_nll_loss: "gaussian_nll",
+}
+
 
 @dataclass(frozen=True)
 class TorchLoss(ColumnLoss):
@@ -67,6 +74,8 @@ class TorchLoss(ColumnLoss):
     ------
     ValueError
         If the module's reduction is another one, or if the loss answers with another shape.
+    TypeError
+        If the callable does not take two positional arguments.
 
     Examples
     --------
@@ -84,12 +93,34 @@ class TorchLoss(ColumnLoss):
     takes_any_batch = False
 
     def __post_init__(self) -> None:
+        self._check_arguments()
         reduction = getattr(self.loss, "reduction", "mean")
         if isinstance(self.loss, nn.Module) and reduction not in ("mean", "none"):
             raise ValueError(
                 f"The loss {self._name} must have reduction='mean' or 'none', since a term is the mean over the rows. "
                 f"Got reduction={reduction!r} instead; a factor belongs into 'loss_weights'."
             )
+
+    def _check_arguments(self) -> None:
+        """Raise a TypeError if the callable cannot be called with raw outputs and targets alone."""
+        try:
+            signature = inspect.signature(self.loss.forward if isinstance(self.loss, nn.Module) else self.loss)
+        except (TypeError, ValueError):
+            return  # Some callables written in C have no signature.
+        try:
+            signature.bind(None, None)
+        except TypeError:
+            key = type(self.loss) if isinstance(self.loss, nn.Module) else self.loss
+            name = _COUNTERPARTS.get(key) if isinstance(key, Hashable) else None
+            way_out = (
+                f"use loss={name!r}, for which the network emits mean and standard deviation"
+                if name
+                else "fix further arguments with functools.partial"
+            )
+            raise TypeError(
+                f"The loss {self._name} must take two positional arguments, raw outputs and targets. Got the signature "
+                f"{self._name}({', '.join(signature.parameters)}) instead; {way_out}."
+            ) from None
 
     @property
     def _name(self) -> str:

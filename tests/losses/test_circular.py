@@ -157,3 +157,19 @@ def test_two_angles_in_one_table_are_read_each_from_its_own_point():
     raw = torch.cat([point(y[:, 0]), point(y[:, 1])], dim=1)
     assert_close(MixedLoss(terms).predict(raw).numpy(), y, rtol=1e-12, atol=1e-12)
     assert_close(MixedLoss(terms).term_losses(raw, torch.from_numpy(y)), torch.zeros(2).double(), atol=1e-12, rtol=0)
+
+
+@pytest.mark.parametrize("period", [2 * math.pi, 6.2832, math.pi], ids=str)
+def test_degrees_with_a_period_in_radians_are_pointed_out(period):
+    degrees = np.linspace(0, 359, 50)[:, None]
+    with pytest.warns(UserWarning, match=r"The angles of the column 'ang' look like degrees: they span \d+ periods of"):
+        Circular(period=period).adapt_to(degrees, ("ang",))
+
+
+@pytest.mark.parametrize(
+    ("period", "y"),
+    [(2 * math.pi, np.linspace(0, 12, 50)), (24, np.arange(300.0)), (2 * math.pi, np.linspace(0, 1e6, 50))],
+    ids=["two turns of radians", "hours of days", "unwrapped phase"],
+)
+def test_targets_that_do_not_look_like_degrees_pass_without_warning(period, y):
+    Circular(period=period).adapt_to(y[:, None], ("ang",))

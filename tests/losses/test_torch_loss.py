@@ -2,6 +2,7 @@
 
 import pickle
 import re
+from functools import partial
 
 import pytest
 import torch
@@ -155,3 +156,28 @@ def test_it_pickles():
     loss = make_loss(nn.HuberLoss(delta=0.3))
     assert_close(pickle.loads(pickle.dumps(loss)).row_loss(raw, y), loss.row_loss(raw, y), rtol=0, atol=0)
     assert pickle.loads(pickle.dumps(make_loss(by_row))) == make_loss(by_row)
+
+
+def needs_three(raw, y, var):
+    return (raw - y).square() / var
+
+
+@pytest.mark.parametrize(
+    ("loss", "signature", "way_out"),
+    [
+        (nn.GaussianNLLLoss(), "GaussianNLLLoss(input, target, var)", "use loss='gaussian_nll'"),
+        (nn.GaussianNLLLoss, "GaussianNLLLoss(input, target, var)", "use loss='gaussian_nll'"),
+        (F.gaussian_nll_loss, "gaussian_nll_loss(input, target, var, full, eps, reduction)", "use loss='gaussian_nll'"),
+        (needs_three, "needs_three(raw, y, var)", "fix further arguments with functools.partial."),
+        (lambda raw: raw, "<lambda>(raw)", "fix further arguments with functools.partial."),
+    ],
+)
+def test_a_callable_that_does_not_take_two_arguments_is_refused(loss, signature, way_out):
+    message = f"must take two positional arguments, raw outputs and targets. Got the signature {signature} instead; "
+    with pytest.raises(TypeError, match=re.escape(message + way_out)):
+        make_loss(loss)
+
+
+def test_a_callable_whose_third_argument_is_fixed_is_accepted():
+    raw, y = normal(2, 8, 1)
+    assert_close(make_loss(partial(needs_three, var=2.0)).row_loss(raw, y), (raw - y).square().squeeze(1) / 2)

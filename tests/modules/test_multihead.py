@@ -229,6 +229,10 @@ def test_rows_of_another_shape_are_refused(trunk):
             "The 'trunk' parameter must be one of ['mlp', 'cnn']. Got 'cmm' instead.",
         ),
         (
+            {"trunk": "rnn"},
+            "The 'trunk' parameter must be one of ['mlp', 'cnn']. Got 'rnn' instead.",
+        ),
+        (
             {"trunk": "mpl"},
             "The 'trunk' parameter must be one of ['mlp', 'cnn']. Got 'mpl' instead. Did you mean 'mlp'?",
         ),

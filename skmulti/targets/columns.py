@@ -1,4 +1,4 @@
-"""The columns of y: their names, their groups, and how a user's key finds them."""
+"""The columns of y: names, groups, and the lookup of a key."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from skmulti._checks import did_you_mean
 
 @dataclass(frozen=True)
 class Columns:
-    """The columns of y by position, with their names and the names of groups of them.
+    """The names of y's columns and the groups of columns.
 
     Attributes
     ----------
     names : tuple of str
-        One name per column, no two alike.
+        One name per column, without duplicates.
     groups : dict of str to tuple of int
-        Names of groups of columns, and the positions of each group's columns.
+        Group names mapped to the positions of the group's columns.
     """
 
     names: tuple[str, ...]
@@ -29,20 +29,20 @@ class Columns:
         return len(self.names)
 
     def find(self, key: Any, *, parameter: str) -> tuple[int, ...]:
-        """Return the positions of the columns that a key means.
+        """Return the positions of the columns that a key selects.
 
         Parameters
         ----------
         key : str, int, or tuple of them
-            The name of a column or of a group, a position (negative ones count from the end), or several. An int
-            that is the label of a column means that column.
+            The name of a column or of a group, a position (negative positions count from the end), or a tuple of these.
+            An int that is the label of a column in a data frame selects that column.
         parameter : str
-            The parameter in which the key stands, for messages.
+            The name of the parameter that contains the key, for messages.
 
         Raises
         ------
         ValueError
-            If there is no such column, or if a tuple names one twice.
+            If there is no such column, or if a tuple names a column twice.
         """
         if isinstance(key, str):
             if key in self.groups:
@@ -51,14 +51,15 @@ class Columns:
                 return (self.names.index(key),)
             raise ValueError(self._unknown(key, parameter))
         if isinstance(key, Integral) and not isinstance(key, bool):
-            if str(key) in self.names:  # a data frame with integer labels
+            # The labels of a data frame may be integers; they take precedence over positions.
+            if str(key) in self.names:
                 return (self.names.index(str(key)),)
             position = int(key)
             if not -len(self) <= position < len(self):
                 raise ValueError(self._unknown(key, parameter))
             return (position % len(self),)
         if isinstance(key, tuple) and key:
-            found = [column for part in key for column in self.find(part, parameter=parameter)]
+            found = [column for item in key for column in self.find(item, parameter=parameter)]
             self.refuse_twice(found, parameter=parameter)
             return tuple(found)
         raise ValueError(
@@ -67,7 +68,7 @@ class Columns:
         )
 
     def refuse_twice(self, positions: Sequence[int], *, parameter: str) -> None:
-        """Raise ValueError if a column stands in ``positions`` twice."""
+        """Raise a ValueError if ``positions`` contains a column twice."""
         twice = sorted({position for position in positions if positions.count(position) > 1})
         if twice:
             raise ValueError(
@@ -76,11 +77,11 @@ class Columns:
             )
 
     def label(self, positions: Sequence[int]) -> str:
-        """Return the name of a column, or of several: their group's name where they have one."""
+        """Return the name of a column or of a group, or the names joined by "+" if the columns form no group."""
         if len(positions) == 1:
             return self.names[positions[0]]
-        for name, members in self.groups.items():
-            if members == tuple(positions):
+        for name, columns in self.groups.items():
+            if columns == tuple(positions):
                 return name
         return "+".join(self.names[i] for i in positions)
 
@@ -104,16 +105,16 @@ def resolve_groups(names: Sequence[str], groups: Any, *, parameter: str) -> Colu
     names : sequence of str
         The names of y's columns.
     groups : mapping of str to a sequence of column names or positions, or None
-        The groups as the user gave them. A group may be one column, and may be named as that column is.
+        The groups. A group of one column may have the name of this column.
     parameter : str
-        The parameter in which the groups stand, for messages.
+        The name of the parameter that contains the groups, for messages.
 
     Raises
     ------
     ValueError
-        If a group is empty, names an unknown column or one twice, or bears the name of another column.
+        If a group is empty, has an unknown column or the same column twice, or has the name of another column.
     TypeError
-        If `groups` is no mapping of strings.
+        If `groups` is not a mapping with strings as keys.
     """
     columns = Columns(tuple(names))
     if groups is None:
@@ -123,13 +124,13 @@ def resolve_groups(names: Sequence[str], groups: Any, *, parameter: str) -> Colu
             f"The {parameter!r} parameter must map names of groups to columns of y. Got {groups!r} instead."
         )
     found: dict[str, tuple[int, ...]] = {}
-    for name, members in groups.items():
-        key = tuple(members) if isinstance(members, Iterable) and not isinstance(members, str) else members
+    for name, given in groups.items():
+        key = tuple(given) if isinstance(given, Iterable) and not isinstance(given, str) else given
         if key == ():
             raise ValueError(f"The {parameter!r} parameter must give each group a column. Got none for {name!r}.")
         positions = columns.find(key, parameter=parameter)
         # A set of strings has another order in each process.
-        found[name] = tuple(sorted(positions)) if isinstance(members, Set) else positions
+        found[name] = tuple(sorted(positions)) if isinstance(given, Set) else positions
         if name in columns.names and found[name] != (columns.names.index(name),):
             raise ValueError(
                 f"The {parameter!r} parameter must not name a group as another column of y. "

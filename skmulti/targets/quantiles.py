@@ -1,4 +1,4 @@
-"""Quantiles of weighted values."""
+"""Quantiles with sample weights."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import numpy as np
 
 # Cumulative weights that differ from a wanted level by this fraction of the total are equal to it but for rounding.
 _ROUNDING = 1e-12
-# Common units of weights are looked for down to this part of the least weight.
+# Sample weights are multiples of a common unit if it is at least the smallest weight divided by this. More parts would
+# hardly change the interpolation.
 _MOST_PARTS = 100
 
 
@@ -17,8 +18,8 @@ def weighted_quantiles(
 ) -> np.ndarray:
     """Return quantiles by the averaged inverse of the distribution function [1]_.
 
-    A weight of 2 is the same as the value twice, and a weight of 0 as no value. `numpy.quantile` takes weights from
-    NumPy 2 on only.
+    A sample weight of 2 is equivalent to the value twice, and 0 to its absence. `numpy.quantile` supports weights only
+    from NumPy 2 on.
 
     Parameters
     ----------
@@ -27,7 +28,7 @@ def weighted_quantiles(
     levels : sequence of float
         The levels, from 0 to 1.
     sample_weight : ndarray of shape (n_values,), default=None
-        The weight of each value, 0 or more and not all 0. None weighs all alike.
+        The sample weight of each value, 0 or more and not all 0. None gives all values the same weight.
 
     Returns
     -------
@@ -60,10 +61,10 @@ def weighted_quantiles(
 
 
 def interpolated_quantiles(values: np.ndarray, levels: np.ndarray, sample_weight: np.ndarray) -> np.ndarray:
-    """Return the quantiles of `numpy.quantile` of rows that are repeated as often as their weights say.
+    """Return the quantiles of `numpy.quantile` for rows that are repeated according to their sample weights.
 
-    Only ratios of weights count: those that are multiples of a common unit are numbers of rows, others make so many
-    rows that nearly nothing is interpolated.
+    Only ratios of weights matter. Weights that are multiples of a common unit are numbers of repetitions; other weights
+    are rounded to so many repetitions that interpolation has almost no effect.
 
     Parameters
     ----------
@@ -72,7 +73,7 @@ def interpolated_quantiles(values: np.ndarray, levels: np.ndarray, sample_weight
     levels : ndarray of shape (n_levels,)
         The levels, from 0 to 1.
     sample_weight : ndarray of shape (n_rows,)
-        The weight of each row, above 0.
+        The sample weight of each row, above 0.
 
     Returns
     -------
@@ -90,20 +91,21 @@ def interpolated_quantiles(values: np.ndarray, levels: np.ndarray, sample_weight
     counts = _counts(sample_weight)
     order = np.argsort(values, axis=0, kind="stable")
     ordered, below = np.take_along_axis(values, order, axis=0), np.cumsum(counts[order], axis=0)
-    at = levels * (counts.sum() - 1)
-    whole = np.floor(at)
+    # The position of each quantile among the repeated rows, as in numpy.quantile's default method "linear".
+    position = levels * (counts.sum() - 1)
+    whole = np.floor(position)
     quantiles = np.empty((len(levels), values.shape[1]))
     for j in range(values.shape[1]):
         first, second = (
             ordered[np.minimum(np.searchsorted(below[:, j], place, side="right"), len(values) - 1), j]
             for place in (whole, whole + 1)
         )
-        quantiles[:, j] = first + (at - whole) * (second - first)
+        quantiles[:, j] = first + (position - whole) * (second - first)
     return quantiles
 
 
 def _counts(sample_weight: np.ndarray) -> np.ndarray:
-    """Return weights as multiples of their common unit, and of a small one where they have none."""
+    """Return weights as multiples of their common unit, or of a small unit if they have none."""
     least = sample_weight.min()
     ratios = np.unique(sample_weight) / least
     for parts in range(1, _MOST_PARTS + 1):

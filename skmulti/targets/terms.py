@@ -1,4 +1,4 @@
-"""The user's losses and weights, resolved once against the columns of y into a flat table of terms."""
+"""`loss` and `loss_weights`, resolved against the columns of y into a flat table of terms."""
 
 from __future__ import annotations
 
@@ -31,67 +31,67 @@ def resolve_terms(
     Parameters
     ----------
     loss : str, loss, sequence or mapping
-        One loss for all columns, one per column by position, or a mapping from columns to losses; columns that
-        it does not name take the squared error.
+        One loss for all columns, one per column by position, or a mapping from columns to losses; other columns take
+        the squared error.
     loss_weights : sequence, mapping or None
-        One weight per column by position, or a mapping from columns or groups to weights; what it does not name
-        weighs 1.
+        One loss weight per column by position, or a mapping (or a Series) from columns or groups to loss weights; other
+        columns have a loss weight of 1.
     columns : Columns
         The columns of y.
     y : ndarray of shape (n_samples, n_columns)
-        The training targets, from which some losses learn; NaN where one is missing.
+        The training targets, to which some losses adapt; NaN where a target is missing.
     sample_weight : ndarray of shape (n_samples, 1) or (n_samples, n_columns), default=None
-        The weights of the rows, or of each row's columns.
+        Sample weights, per row or per row and column.
     overrides : mapping
         The estimator's parameters ``loss__<column>``, ``loss__<column>__<parameter>`` and
         ``loss_weights__<column>``.
     heads : sequence of tuple of int, default=None
         The columns of each head of the module, in the order of the raw outputs. None means one head.
     before : sequence of Term
-        The table of an earlier fit. What its losses learned is the unit of their raw outputs, and stays; a term of
-        it needs no row in y.
+        The table of an earlier fit. Its losses stay as they were adapted, since the raw outputs are in their units; its
+        terms need no row in y.
 
     Raises
     ------
     ValueError
-        If a column is unknown or named twice, if the number of losses or weights is another one, if a weight is
-        no finite number of 0 or more, if a loss is unknown or takes another number of columns.
+        If a column is unknown or named twice, if the number of losses or of loss weights is not that of the columns, if
+        a loss weight is negative or not finite, or if a loss is unknown or takes another number of columns.
     TypeError
-        If a loss is something that can't be one.
+        If a loss is neither a name, a loss nor a callable.
     """
     entries = _override_losses(_resolve_losses(loss, columns), columns, overrides)
     entries.sort(key=lambda entry: entry[0][0])
     weights = resolve_weights(loss_weights, entries, columns, overrides)
-    raw = _lay_out(entries, columns, heads)
-    learned = {term.columns: term.loss for term in before}
+    raw = _raw_positions(entries, columns, heads)
+    adapted = {term.columns: term.loss for term in before}
     return tuple(
         Term(
-            name=columns.label(members),
-            loss=_fitted(column_loss, members, columns, y, sample_weight, learned.get(members)),
-            columns=members,
-            raw=raw[members],
+            name=columns.label(positions),
+            loss=_adapted(column_loss, positions, columns, y, sample_weight, adapted.get(positions)),
+            columns=positions,
+            raw=raw[positions],
             weight=weight,
         )
-        for (members, column_loss), weight in zip(entries, weights, strict=True)
+        for (positions, column_loss), weight in zip(entries, weights, strict=True)
     )
 
 
-def _fitted(
+def _adapted(
     loss: ColumnLoss,
-    members: tuple[int, ...],
+    positions: tuple[int, ...],
     columns: Columns,
     y: np.ndarray,
     sample_weight: np.ndarray | None,
     before: ColumnLoss | None,
 ) -> ColumnLoss:
-    """Let a loss learn from the rows that have all of its targets what it did not learn before."""
+    """Return the loss adapted to the rows that have all of its targets, or as adapted in an earlier fit."""
     if type(loss).adapt_to is ColumnLoss.adapt_to and sample_weight is None and not has_nan(y):
         return loss
-    names = tuple(columns.names[i] for i in members)
-    targets, weights = y[:, members].astype(np.float64), None
+    names = tuple(columns.names[i] for i in positions)
+    targets, weights = y[:, positions].astype(np.float64), None
     present = ~np.isnan(targets).any(axis=1)
     if sample_weight is not None:
-        weights = sample_weight[:, list(members) if sample_weight.shape[1] > 1 else [0]].mean(axis=1)
+        weights = sample_weight[:, list(positions) if sample_weight.shape[1] > 1 else [0]].mean(axis=1)
         present &= weights > 0
         weights = weights[present]
     if type(before) is type(loss) and dataclasses.is_dataclass(loss):
@@ -111,9 +111,9 @@ def _resolve_losses(loss: Any, columns: Columns) -> list[LossEntry]:
     everything = tuple(range(len(columns)))
     if isinstance(loss, Mapping):
         found = [(columns.find(key, parameter="loss"), value) for key, value in loss.items()]
-        named = [column for members, _ in found for column in members]
+        named = [column for positions, _ in found for column in positions]
         columns.refuse_twice(named, parameter="loss")
-        entries = [entry for members, value in found for entry in _lines(value, members, columns)]
+        entries = [entry for positions, value in found for entry in _entries(value, positions, columns)]
         rest = [column for column in everything if column not in named]
         return entries + [((column,), SquaredError()) for column in rest]
     if isinstance(loss, (list, tuple, np.ndarray)):
@@ -122,21 +122,21 @@ def _resolve_losses(loss: Any, columns: Columns) -> list[LossEntry]:
                 f"The 'loss' parameter must hold one loss per column of y when it is a sequence: {len(columns)}. "
                 f"Got {len(loss)} instead."
             )
-        return [entry for i, value in enumerate(loss) for entry in _lines(value, (i,), columns)]
-    return _lines(loss, everything, columns)
+        return [entry for i, value in enumerate(loss) for entry in _entries(value, (i,), columns)]
+    return _entries(loss, everything, columns)
 
 
-def _lines(value: Any, members: tuple[int, ...], columns: Columns, *, parameter: str = "loss") -> list[LossEntry]:
-    """Return the entries of one loss: one per column, or one for all of them, as the loss wants it."""
+def _entries(value: Any, positions: tuple[int, ...], columns: Columns, *, parameter: str = "loss") -> list[LossEntry]:
+    """Return the entries of one loss: one per column, or one for all columns if the loss takes several."""
     loss = make_loss(str(value) if isinstance(value, np.str_) else value, parameter=parameter)
     if loss.n_columns == 1:
-        return [((member,), loss) for member in members]
-    if loss.n_columns is not None and loss.n_columns != len(members):
+        return [((member,), loss) for member in positions]
+    if loss.n_columns is not None and loss.n_columns != len(positions):
         raise ValueError(
-            f"The loss {loss!r} takes {loss.n_columns} columns. Got {len(members)}: "
-            f"{', '.join(repr(columns.names[i]) for i in members)}."
+            f"The loss {loss!r} takes {loss.n_columns} columns. Got {len(positions)}: "
+            f"{', '.join(repr(columns.names[i]) for i in positions)}."
         )
-    return [(members, loss)]
+    return [(positions, loss)]
 
 
 def _override_losses(entries: list[LossEntry], columns: Columns, overrides: Mapping[str, Any]) -> list[LossEntry]:
@@ -144,19 +144,21 @@ def _override_losses(entries: list[LossEntry], columns: Columns, overrides: Mapp
     parts: list[tuple[tuple[int, ...], str, Any, str]] = []
     for name, value in overrides.items():
         if name.startswith("loss__"):
-            members, field = parse_name(name, "loss__", columns)
+            positions, field = parse_name(name, "loss__", columns)
             if field:
-                parts.append((members, field, value, name))
+                parts.append((positions, field, value, name))
             else:
-                whole.append((members, value, name))
-    columns.refuse_twice([c for members, _, _ in whole for c in members], parameter="loss__<column>")
+                whole.append((positions, value, name))
+    columns.refuse_twice([c for positions, _, _ in whole for c in positions], parameter="loss__<column>")
     for part in dict.fromkeys(field for _, field, _, _ in parts):
-        same = [c for members, field, _, _ in parts if field == part for c in members]
+        same = [c for positions, field, _, _ in parts if field == part for c in positions]
         columns.refuse_twice(same, parameter=f"loss__<column>__{part}")
-    for members, value, name in whole:
-        entries = _without(entries, members, columns, parameter=name) + _lines(value, members, columns, parameter=name)
-    for members, field, value, name in parts:
-        inside = entries_inside(entries, members, columns, parameter=name)
+    for positions, value, name in whole:
+        entries = _without(entries, positions, columns, parameter=name) + _entries(
+            value, positions, columns, parameter=name
+        )
+    for positions, field, value, name in parts:
+        inside = entries_inside(entries, positions, columns, parameter=name)
         entries = [
             (cols, _replace(loss, field, value, name)) if i in inside else (cols, loss)
             for i, (cols, loss) in enumerate(entries)
@@ -181,20 +183,20 @@ def _replace(loss: ColumnLoss, field: str, value: Any, parameter: str) -> Column
 
 
 def _without(
-    entries: list[LossEntry], members: tuple[int, ...], columns: Columns, *, parameter: str
+    entries: list[LossEntry], positions: tuple[int, ...], columns: Columns, *, parameter: str
 ) -> list[LossEntry]:
-    """Return the entries that keep clear of ``members``; an entry that is cut in two is refused."""
-    kept = [entry for entry in entries if not set(entry[0]) & set(members)]
+    """Return the entries without the columns ``positions``; raise a ValueError if an entry has only some of them."""
+    kept = [entry for entry in entries if not set(entry[0]) & set(positions)]
     for cols, _ in entries:
-        if set(cols) & set(members) and not set(cols) <= set(members):
-            raise ValueError(shared_entry_message(members, entries, columns, parameter=parameter))
+        if set(cols) & set(positions) and not set(cols) <= set(positions):
+            raise ValueError(shared_entry_message(positions, entries, columns, parameter=parameter))
     return kept
 
 
-def _lay_out(
+def _raw_positions(
     entries: list[LossEntry], columns: Columns, heads: Sequence[tuple[int, ...]] | None
 ) -> dict[tuple[int, ...], tuple[int, ...]]:
-    """Return the positions of each entry's raw outputs: head by head, within a head in the order of columns."""
+    """Return the positions of each entry's raw outputs, in the order of the heads and, within one, of the columns."""
     raw: dict[tuple[int, ...], tuple[int, ...]] = {}
     start = 0
     for head in heads if heads is not None else [tuple(range(len(columns)))]:

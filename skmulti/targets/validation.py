@@ -1,4 +1,4 @@
-"""y and sample weights checked and cast, with messages that name the column."""
+"""Validation of y and sample weights, with messages that name the column."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Targets:
     names : tuple of str
         One name per column: the data frame's, the series', or ``y0``, ``y1``, ...
     ndim : int
-        The number of dimensions of what the user gave, 1 or 2.
+        The number of dimensions of the given y, 1 or 2.
     """
 
     values: np.ndarray
@@ -33,15 +33,24 @@ class Targets:
 
 
 def check_targets(y: Any, *, parameter: str = "y", missing: bool = False, keep_float32: bool = False) -> Targets:
-    """Check targets and cast them to float64; NaN passes where targets may be missing.
+    """Check targets and cast them to float64.
 
-    With `keep_float32`, targets in single precision are not copied.
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,) or (n_samples, n_columns)
+        The targets.
+    parameter : str, default="y"
+        The name of y in messages.
+    missing : bool, default=False
+        Whether y may contain NaN.
+    keep_float32 : bool, default=False
+        Whether targets in single precision are returned as they are, not copied to float64.
 
     Raises
     ------
     ValueError
-        If y is sparse, no numbers, has no column or more than two dimensions, names a column twice, or holds
-        NaN or infinity; the message names the columns and how many values.
+        If y is sparse or not numeric, has no column, more than two dimensions or a column name twice, or contains NaN
+        or infinity; the message names the columns and counts the values.
     """
     if y is None:
         raise ValueError(f"The estimator requires {parameter} to be passed, but the target {parameter} is None.")
@@ -65,7 +74,7 @@ def check_targets(y: Any, *, parameter: str = "y", missing: bool = False, keep_f
     if values.ndim not in (1, 2) or (values.ndim == 2 and values.shape[1] == 0):
         raise ValueError(_shape_message(values.shape, parameter))
     if any(stride < 0 for stride in values.strides):
-        # Tensors can't share the memory of an array that runs backwards.
+        # Tensors cannot share the memory of an array with negative strides.
         values = values.copy()
     ndim = values.ndim
     values = values[:, None] if ndim == 1 else values
@@ -89,28 +98,28 @@ def _shape_message(shape: tuple[int, ...], parameter: str) -> str:
 def check_sample_weight(
     sample_weight: Any, n_rows: int, names: tuple[str, ...], *, parameter: str = "sample_weight"
 ) -> np.ndarray | None:
-    """Check weights of rows, or of each row's columns, and divide them by their mean.
+    """Check sample weights, per row or per row and column, and divide them by their mean.
 
     Returns
     -------
     sample_weight : ndarray of shape (n_rows, 1) or (n_rows, n_columns), or None
-        None where all weights are equal, which is what no weights are.
+        None if all weights are equal, which is equivalent to no weights.
 
     Raises
     ------
     ValueError
-        If the shape is another one, or a weight is negative, NaN or infinite, or if all weights of a column
-        are zero.
+        If the shape is not one of these, if a weight is negative, NaN or infinite, or if all weights of a column are
+        zero.
     """
     if sample_weight is None:
         return None
     refuse_containers(sample_weight, parameter)
     given = _column_names(sample_weight) if hasattr(sample_weight, "columns") else None
     if isinstance(sample_weight, Mapping) or (given is not None and given != names):
-        came = list(given or sample_weight)
+        labels = list(given or sample_weight)
         raise ValueError(
             f"The {parameter!r} parameter must be an array, or a data frame with the columns of y in their order: "
-            f"{', '.join(map(repr, names))}. Got {type(sample_weight).__name__} of {', '.join(map(repr, came))}."
+            f"{', '.join(map(repr, names))}. Got {type(sample_weight).__name__} of {', '.join(map(repr, labels))}."
         )
     weights = check_array(
         to_numbers(sample_weight, parameter),

@@ -1,4 +1,4 @@
-"""The user's loss weights, one for each entry of the loss table."""
+"""`loss_weights`, resolved into one loss weight per loss entry."""
 
 from __future__ import annotations
 
@@ -14,38 +14,40 @@ from skmulti.losses import Term, TorchLoss
 from skmulti.targets.columns import Columns
 from skmulti.targets.parameter_names import LossEntry, entries_inside, parse_name
 
-# Of the largest loss weight: Adam and AdamW learn from 1e-6 on nearly as from 1, and at 1e20 still; at 1e-7 less, at
-# 1e-8 and 1e30 hardly anything.
+# The range of the largest loss weight, measured with Adam and AdamW: from 1e-6 to 1e20 networks train almost as with 1,
+# at 1e-7 less well, and at 1e-8 and 1e30 hardly at all.
 _LEAST, _MOST = 1e-6, 1e15
 
 
 def resolve_weights(
     loss_weights: Any, entries: list[LossEntry], columns: Columns, overrides: Mapping[str, Any]
 ) -> list[float]:
-    """Return one weight per entry: what is not named weighs 1.
+    """Return one loss weight per entry, 1 for entries that are not named.
 
     Raises
     ------
     ValueError
-        If a column is unknown or named twice, if the number of weights is another one, or if a weight is no finite
-        number of 0 or more.
+        If a column is unknown or named twice, if the number of loss weights is not that of the columns, or if a loss
+        weight is negative or not finite.
     """
     weights = [1.0] * len(entries)
     if isinstance(loss_weights, Mapping) or series_labels(loss_weights) is not None:
         found = [(columns.find(key, parameter="loss_weights"), key, w) for key, w in loss_weights.items()]
-        columns.refuse_twice([c for members, _, _ in found for c in members], parameter="loss_weights")
-        for members, key, weight in found:
-            _set_weight(weights, entries, members, _check_weight(weight, key), columns, "loss_weights")
+        columns.refuse_twice([c for positions, _, _ in found for c in positions], parameter="loss_weights")
+        for positions, key, weight in found:
+            _set_weight(weights, entries, positions, _check_weight(weight, key), columns, "loss_weights")
     elif loss_weights is not None:
         weights = _weights_by_position(loss_weights, entries, columns)
     overridden: list[int] = []
     for name, weight in overrides.items():
         if name.startswith("loss_weights__"):
-            members, field = parse_name(name, "loss_weights__", columns)
+            positions, field = parse_name(name, "loss_weights__", columns)
             if field:
                 columns.find(name.removeprefix("loss_weights__"), parameter=name)
-            _set_weight(weights, entries, members, _check_weight(weight, columns.label(members), name), columns, name)
-            overridden.extend(members)
+            _set_weight(
+                weights, entries, positions, _check_weight(weight, columns.label(positions), name), columns, name
+            )
+            overridden.extend(positions)
     columns.refuse_twice(overridden, parameter="loss_weights__<column>")
     if not any(weights):
         raise ValueError(
@@ -56,20 +58,20 @@ def resolve_weights(
 
 
 def refuse_untrainable(terms: Sequence[Term]) -> None:
-    """Refuse loss weights of which the largest is so small or so large that networks learn nothing.
+    """Refuse loss weights of which the largest is so small or so large that networks cannot train.
 
-    What an optimizer divides by has a floor (Adam's 1e-8), and squares of gradients an end (3e38 in single precision).
-    Weights beside a larger one may be as small as they like: their columns are not to count. A loss in the user's
-    unit may need any weight.
+    Optimizers add an epsilon to their divisors (Adam's 1e-8), and squares of gradients overflow (beyond 3e38 in single
+    precision). Other loss weights may be arbitrarily small: their columns are meant not to count. A loss in the user's
+    units may need any loss weight.
 
     Raises
     ------
     ValueError
-        If the largest weight is out of range.
+        If the largest loss weight is out of range.
     """
     heaviest = max(terms, key=lambda term: term.weight)
-    is_ours = type(heaviest.loss).__module__.startswith("skmulti.") and not isinstance(heaviest.loss, TorchLoss)
-    if heaviest.loss.target_scaling is None and not is_ours:
+    is_built_in = type(heaviest.loss).__module__.startswith("skmulti.") and not isinstance(heaviest.loss, TorchLoss)
+    if heaviest.loss.target_scaling is None and not is_built_in:
         return
     if not _LEAST <= heaviest.weight <= _MOST:
         raise ValueError(
@@ -99,12 +101,12 @@ def _weights_by_position(loss_weights: Any, entries: list[LossEntry], columns: C
 def _set_weight(
     weights: list[float],
     entries: list[LossEntry],
-    members: tuple[int, ...],
+    positions: tuple[int, ...],
     weight: float,
     columns: Columns,
     parameter: str,
 ) -> None:
-    for i in entries_inside(entries, members, columns, parameter=parameter):
+    for i in entries_inside(entries, positions, columns, parameter=parameter):
         weights[i] = weight
 
 

@@ -1,4 +1,4 @@
-"""The parameters of an optimizer as views of one vector per group, so that its step is a few operations in all."""
+"""An optimizer whose parameters are views of one vector per group, so that its step is a few operations in total."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch.optim.optimizer import Optimizer
 from skmulti._compat import foreach_copy_, global_optimizer_post_hooks, global_optimizer_pre_hooks
 from skmulti.training.optimizers.vectors import COUNTERS, vector_class
 
-# Optimizers that treat each number for itself, so that it makes no difference in which vector it stands.
+# Optimizers that update each number independently, so that a step on one flat vector gives the same result.
 _ELEMENTWISE = (
     torch.optim.Adam,
     torch.optim.AdamW,
@@ -29,16 +29,16 @@ _ELEMENTWISE = (
 
 
 class FlatOptimizer:
-    """An optimizer's step on flat vectors, with the numbers of the step on each parameter up to rounding.
+    """The step of an optimizer on flat vectors; up to rounding, results are those of its step on each parameter.
 
-    While it is in use, the parameters that require a gradient are views of one vector per parameter group, and
-    so is what the optimizer remembers of them, once `publish` was called. `release` gives each its own memory
-    back. Adam, AdamW and SGD take torch's fused kernels, all others their own `step`.
+    While in use, the parameters that require a gradient are views of one vector per parameter group, and so is the
+    optimizer state after `publish`. `release` gives each tensor separate memory again. Adam, AdamW and SGD use torch's
+    fused kernels, all others the `step` of their class.
 
     Parameters
     ----------
     optimizer : torch.optim.Optimizer
-        An optimizer that `can_hold` accepts. Its options are read anew at every `begin_epoch`.
+        An optimizer that `can_hold` accepts. Its options are read again in each `begin_epoch`.
 
     Attributes
     ----------
@@ -69,7 +69,7 @@ class FlatOptimizer:
         self.optimizer, self.in_use = optimizer, True
         groups = optimizer.param_groups
         self._sizes = [len(group["params"]) for group in groups]
-        self._known = [(p, p.requires_grad) for group in groups for p in group["params"]]
+        self._requires_grad = [(p, p.requires_grad) for group in groups for p in group["params"]]
         self._vectors = [
             vector_class(optimizer, group)(optimizer, group, trainable)
             for group in optimizer.param_groups
@@ -77,65 +77,68 @@ class FlatOptimizer:
         ]
         self.gradients: dict[Parameter, Tensor] = dict(self.parted([v.gradient for v in self._vectors]))
         self._parameters, self._views = list(self.gradients), list(self.gradients.values())
-        self._places = [p.data_ptr() for p in self._parameters]
+        self._addresses = [p.data_ptr() for p in self._parameters]
 
     @staticmethod
     def can_hold(optimizer: Any) -> bool:
-        """Return whether the optimizer's step is the same on flat vectors, and nobody waits for its call."""
+        """Return whether the optimizer is elementwise, with plain parameters and options and without step hooks."""
         if type(optimizer) not in _ELEMENTWISE or _has_hooks(optimizer):
             return False
         groups = optimizer.param_groups
         trainable = [p for group in groups for p in group["params"] if p.requires_grad]
-        places = [p.data_ptr() for p in trainable]
+        addresses = [p.data_ptr() for p in trainable]
         return (
             bool(trainable)
-            and len(set(places)) == len(places)
+            and len(set(addresses)) == len(addresses)
             and all(_is_plain(p) for p in trainable)
             and all(_can_hold_group(optimizer, group) for group in groups)
         )
 
     def is_current(self, optimizer: Any) -> bool:
-        """Return whether this is still the optimizer, with the same parameters in their places."""
+        """Return whether this wraps the given optimizer, whose parameters, their memory and state are unchanged."""
         if optimizer is not self.optimizer or not self._has_same_parameters():
             return False
         if not self.in_use:
             return True
-        for parameter, place in zip(self._parameters, self._places, strict=True):
-            if parameter.data_ptr() != place:
+        for parameter, address in zip(self._parameters, self._addresses, strict=True):
+            if parameter.data_ptr() != address:
                 return False
         return all(vector.is_untouched for vector in self._vectors) and not _has_hooks(optimizer)
 
     def _has_same_parameters(self) -> bool:
-        """Return whether the optimizer has the parameters that it had, and the same ones of them learn."""
+        """Return whether the optimizer has the same parameters, with the same `requires_grad`."""
         groups = self.optimizer.param_groups
         if [len(group["params"]) for group in groups] != self._sizes:
             return False
         now = [p for group in groups for p in group["params"]]
-        return all(p is q and p.requires_grad is learns for p, (q, learns) in zip(now, self._known, strict=True))
+        return all(
+            p is q and p.requires_grad is required for p, (q, required) in zip(now, self._requires_grad, strict=True)
+        )
 
     def begin_epoch(self) -> None:
-        """Take over the optimizer's options, and let a schedule of torch see that the optimizer is in use."""
+        """Read the optimizer's options, and call `optimizer.step` once if a scheduler counts its calls."""
         if self.in_use and "step" in vars(self.optimizer):
-            # The schedule wrapped it, and warns if nobody calls it; without gradients it does nothing.
+            # torch's schedulers wrap `step` and warn if it was never called. Without gradients it changes nothing.
             self.optimizer.zero_grad()
             self.optimizer.step()
         self.read_options()
 
     def read_options(self) -> None:
-        """Take over the optimizer's options, which a schedule may have changed."""
+        """Read the optimizer's options, which a schedule may have changed."""
         for vector in self._vectors:
             vector.read_options()
 
     def step(self) -> None:
-        """Step all parameters along `gradients`; autograd is off where this is called."""
+        """Update all parameters from `gradients`; to be called under `torch.no_grad`."""
         for vector in self._vectors:
             vector.step()
 
     @torch.no_grad()
     def follow(self) -> None:
-        """Step all parameters along the gradients that autograd left on them.
+        """Update all parameters from the gradients that autograd stored in them.
 
-        Where one has none, the optimizer passes over it, which a vector could not: it steps itself from then on.
+        An optimizer skips parameters without a gradient, and a vector cannot: if there are any, the vectors are
+        released, and the optimizer's own `step` is used from then on.
         """
         gradients = [p.grad for p in self._parameters if p.grad is not None] if self.in_use else []
         if len(gradients) == len(self._parameters):
@@ -150,16 +153,16 @@ class FlatOptimizer:
         return [vector.values for vector in self._vectors]
 
     def parted(self, vectors: list[Tensor]) -> list[tuple[Parameter, Tensor]]:
-        """Return each parameter with its part of vectors like these."""
-        return [pair for own, vector in zip(self._vectors, vectors, strict=True) for pair in own.pairs(vector)]
+        """Return each parameter with its part of `vectors`, which have the layout of `numbers`."""
+        return [pair for group, vector in zip(self._vectors, vectors, strict=True) for pair in group.pairs(vector)]
 
     def publish(self) -> None:
-        """Show the optimizer's state where it is looked for, at each parameter."""
+        """Store the current state in `optimizer.state`, as checkpoints and callbacks expect."""
         for vector in self._vectors if self.in_use else ():
             vector.publish()
 
     def release(self) -> None:
-        """Give parameters and state their own memory again."""
+        """Publish the state, and give parameters and state separate memory again."""
         self.publish()
         for vector in self._vectors if self.in_use else ():
             vector.release()
@@ -167,8 +170,8 @@ class FlatOptimizer:
 
 
 def _has_hooks(optimizer: Any) -> bool:
-    of_all = (global_optimizer_pre_hooks, global_optimizer_post_hooks)
-    return any((*of_all, optimizer._optimizer_step_pre_hooks, optimizer._optimizer_step_post_hooks))
+    global_hooks = (global_optimizer_pre_hooks, global_optimizer_post_hooks)
+    return any((*global_hooks, optimizer._optimizer_step_pre_hooks, optimizer._optimizer_step_post_hooks))
 
 
 def _is_plain(parameter: Tensor) -> bool:
@@ -183,7 +186,7 @@ def _is_plain(parameter: Tensor) -> bool:
 
 
 def _can_hold_group(optimizer: Optimizer, group: dict[str, Any]) -> bool:
-    """Return whether a group has plain options, one kind of numbers, and the same history for all parameters."""
+    """Return whether a group has plain options, one dtype and device, and as many steps for all its parameters."""
     trainable = [p for p in group["params"] if p.requires_grad]
     if not trainable:
         return True

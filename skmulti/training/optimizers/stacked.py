@@ -1,4 +1,4 @@
-"""The step of all members' optimizers: neighbours with equal options in one call."""
+"""The optimizers of a stack: adjacent members with equal options step in one call."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from skmulti._compat import foreach_copy_, fused_sgd_
 from skmulti.training.optimizers.stacked_parameters import StackedParameters
 from skmulti.training.optimizers.vectors import COUNTERS, AdamVector, SGDVector, adam_kernel, sgd_options, vector_class
 
-# What an optimizer remembers of one parameter of one member.
+# The optimizer state of one parameter.
 State = dict[str, Any]
 
 
 class StackedOptimizer:
-    """The optimizers of all members; each remembers for itself, as it would alone.
+    """The optimizers of all members; each member keeps the state that it would have alone.
 
     Parameters
     ----------
     optimizers : sequence of torch.optim.Optimizer
         Optimizers of one class that `FlatOptimizer.can_hold` accepts, with the same groups of parameters.
     modules : sequence of torch.nn.Module
-        Their modules.
+        The modules of the members.
     parameters : StackedParameters
         The stacked parameters and gradients.
     n_batches : sequence of int
-        How many steps each member makes in an epoch, falling.
+        The number of steps of each member per epoch, in decreasing order.
     """
 
     def __init__(
@@ -42,61 +42,62 @@ class StackedOptimizer:
         n_batches: Sequence[int],
     ) -> None:
         self._optimizers, self._parameters, self._n_batches = list(optimizers), parameters, list(n_batches)
-        self._own = [dict(zip(parameters.values, module.parameters(), strict=True)) for module in modules]
-        names = {parameter: name for name, parameter in self._own[0].items()}
+        self._named = [dict(zip(parameters.values, module.parameters(), strict=True)) for module in modules]
+        names = {parameter: name for name, parameter in self._named[0].items()}
         self._groups = [[names[p] for p in group["params"] if p.requires_grad] for group in optimizers[0].param_groups]
         self._states = [
-            {name: dict(optimizer.state.get(own[name], {})) for group in self._groups for name in group}
-            for optimizer, own in zip(optimizers, self._own, strict=True)
+            {name: dict(optimizer.state.get(named[name], {})) for group in self._groups for name in group}
+            for optimizer, named in zip(optimizers, self._named, strict=True)
         ]
         self._runs: list[_Run] = []
         self.read_options()
 
     def read_options(self) -> None:
-        """Take over the options of all members, which a schedule may have changed."""
+        """Read the options of all members, which a schedule may have changed, and form runs of equal ones."""
         options = [
             [{k: v for k, v in group.items() if k not in ("params", "initial_lr")} for group in optimizer.param_groups]
             for optimizer in self._optimizers
         ]
         if self._runs and all(options[k] == run.options for run in self._runs for k in range(run.start, run.stop)):
             return
-        if self._runs and all(run.may_take(options[run.start : run.stop]) for run in self._runs):
-            # A schedule of all: they step together as before.
+        if self._runs and all(run.can_take(options[run.start : run.stop]) for run in self._runs):
+            # The same schedule for all: the runs stay as they are.
             for run in self._runs:
-                run.take_options(options[run.start])
+                run.read_options(options[run.start])
             return
         self._gather_states()
-        marks = [(options[k], self._n_batches[k], _counts(state)) for k, state in enumerate(self._states)]
-        starts = [k for k, mark in enumerate(marks) if not k or mark != marks[k - 1]]
+        # The number of batches too: a member with fewer batches stops stepping earlier in an epoch.
+        keys = [(options[k], self._n_batches[k], _counts(state)) for k, state in enumerate(self._states)]
+        starts = [k for k, key in enumerate(keys) if not k or key != keys[k - 1]]
         self._runs = [
             _Run(start, stop, options[start], self._optimizers[start], self._groups, self._parameters, self._states)
-            for start, stop in zip(starts, [*starts[1:], len(marks)], strict=True)
+            for start, stop in zip(starts, [*starts[1:], len(keys)], strict=True)
         ]
 
     def step(self, n_members: int) -> None:
-        """Step the first members along their gradients; autograd is off where this is called."""
+        """Update the first `n_members` members; to be called under `torch.no_grad`."""
         for run in self._runs:
             if run.start < n_members:
                 run.step()
 
     def keep(self, members: Sequence[int], parameters: StackedParameters) -> None:
-        """Go on with some members, whose parameters were stacked anew."""
+        """Keep only some members, whose parameters have been stacked again."""
         self._gather_states()
         self._parameters = parameters
         self._optimizers = [self._optimizers[k] for k in members]
-        self._own = [self._own[k] for k in members]
+        self._named = [self._named[k] for k in members]
         self._states = [self._states[k] for k in members]
         self._n_batches = [self._n_batches[k] for k in members]
         self._runs = []
         self.read_options()
 
     def publish(self, members: Sequence[int]) -> None:
-        """Show the optimizers of members what they remember, where it is looked for."""
+        """Store the current state in the optimizers of members."""
         self._gather_states()
         for k in members:
             for name, state in self._states[k].items():
                 if state:
-                    self._optimizers[k].state[self._own[k][name]] = {
+                    self._optimizers[k].state[self._named[k][name]] = {
                         key: value.to(torch.get_default_dtype(), copy=True) if key in COUNTERS
                         else value.clone() if isinstance(value, Tensor) else value
                         for key, value in state.items()
@@ -113,7 +114,7 @@ class StackedOptimizer:
 
 
 class _Run:
-    """Members that stand side by side, have equal options and have made as many steps."""
+    """Adjacent members with equal options and an equal number of steps."""
 
     def __init__(
         self,
@@ -131,20 +132,20 @@ class _Run:
             if names:
                 values = [parameters.values[name][start:stop] for name in names]
                 gradients = [parameters.gradients[name][start:stop] for name in names]
-                own = [_stacked([states[k][name] for k in range(start, stop)]) for name in names]
+                stacked = [_stacked([states[k][name] for k in range(start, stop)]) for name in names]
                 kind = _PARTS.get(vector_class(owner, group), _Part)
                 is_whole = stop - start == len(states) and list(names) == list(parameters.values)
-                self._parts.append(kind(owner, group, list(names), values, gradients, own, parameters, is_whole))
+                self._parts.append(kind(owner, group, list(names), values, gradients, stacked, parameters, is_whole))
 
-    def may_take(self, options: Sequence[list[dict[str, Any]]]) -> bool:
-        """Return whether the members go on with equal options, of which none but the learning rate is new."""
-        known = [{**group, "lr": new["lr"]} for group, new in zip(self.options, options[0], strict=True)]
-        return options[0] == known and all(own == options[0] for own in options)
+    def can_take(self, options: Sequence[list[dict[str, Any]]]) -> bool:
+        """Return whether only the learning rate has changed, and to the same value for all members."""
+        expected = [{**group, "lr": new["lr"]} for group, new in zip(self.options, options[0], strict=True)]
+        return options[0] == expected and all(of_member == options[0] for of_member in options)
 
-    def take_options(self, options: list[dict[str, Any]]) -> None:
+    def read_options(self, options: list[dict[str, Any]]) -> None:
         self.options = options
         for part in self._parts:
-            part.take_options()
+            part.read_options()
 
     def step(self) -> None:
         for part in self._parts:
@@ -155,7 +156,7 @@ class _Run:
 
 
 class _Part:
-    """The parameters of one group of a run, and any elementwise optimizer's own step on them."""
+    """The parameters of one group of a run, and the step of any elementwise optimizer on them."""
 
     _step: Callable[[], Any]
 
@@ -172,7 +173,7 @@ class _Part:
     ) -> None:
         self._owner, self._group, self._names = owner, group, names
         self._values, self._gradients, self._states = values, gradients, states
-        # All parameters of all members are one vector.
+        # If the part covers all parameters of all members, one call can step on the flat vector.
         self._whole = parameters if is_whole and parameters.flat is not None else None
         self._prepare()
 
@@ -185,12 +186,12 @@ class _Part:
             if state:
                 optimizer.state[value] = state
         self._optimizer = optimizer
-        # Without what torch wraps round it for hooks and profilers.
+        # Without torch's wrappers for hooks and profilers.
         step = inspect.unwrap(type(self._owner).step)
         self._step = lambda: step(optimizer)
 
-    def take_options(self) -> None:
-        """Take over the group's options, which have changed."""
+    def read_options(self) -> None:
+        """Read the options of the group, which have changed."""
         self._optimizer.param_groups[0].update({k: v for k, v in self._group.items() if k != "params"})
 
     def step(self) -> None:
@@ -201,7 +202,7 @@ class _Part:
 
 
 class _AdamPart(_Part):
-    """Adam and AdamW by torch's fused kernel."""
+    """Adam and AdamW by torch's fused kernels."""
 
     def _prepare(self) -> None:
         kernel, options = adam_kernel(self._owner, self._group)
@@ -211,38 +212,39 @@ class _AdamPart(_Part):
         moments = [
             [state.get(key, torch.zeros_like(v)) for v, state in zip(values, self._states, strict=True)] for key in keys
         ]
-        self._keep(keys, moments)
+        self._set_states(keys, moments)
         if self._whole is not None:
             assert self._whole.flat is not None
             assert self._whole.flat_gradient is not None
             values, gradients, flat = [self._whole.flat], [self._whole.flat_gradient], []
-            for i, own in enumerate(moments):
+            # The moments move into flat vectors with the layout of the values; their states are views of these.
+            for i, separate in enumerate(moments):
                 flat.append([torch.zeros_like(self._whole.flat)])
                 parts = list(self._whole.parts(flat[i][0], self._whole.values).values())
-                foreach_copy_(parts, own)
+                foreach_copy_(parts, separate)
                 moments[i] = parts
-            self._keep(keys, moments)
+            self._set_states(keys, moments)
             moments = flat
-        most = moments[2] if options["amsgrad"] else []
+        max_moments = moments[2] if options["amsgrad"] else []
         counts, one = [self._count] * len(values), torch.ones_like(self._count)
 
         def step() -> None:
             self._count.add_(one)
-            kernel(values, gradients, moments[0], moments[1], most, counts, **options)
+            kernel(values, gradients, moments[0], moments[1], max_moments, counts, **options)
 
         self._step, self._options = step, options
 
-    def take_options(self) -> None:
-        """Take over the group's options, which have changed."""
+    def read_options(self) -> None:
+        """Read the options of the group, which have changed."""
         self._options.update(adam_kernel(self._owner, self._group)[1])
 
-    def _keep(self, keys: Sequence[str], moments: Sequence[Sequence[Tensor]]) -> None:
+    def _set_states(self, keys: Sequence[str], moments: Sequence[Sequence[Tensor]]) -> None:
         self._states = [
-            {"step": self._count, **dict(zip(keys, own, strict=True))} for own in zip(*moments, strict=True)
+            {"step": self._count, **dict(zip(keys, tensors, strict=True))} for tensors in zip(*moments, strict=True)
         ]
 
     def states(self) -> list[tuple[str, State]]:
-        # Before its first step an optimizer remembers nothing.
+        # Before its first step an optimizer of torch has no state.
         return list(zip(self._names, self._states, strict=True)) if self._count else []
 
 
@@ -250,10 +252,10 @@ class _SGDPart(_Part):
     """Stochastic gradient descent by torch's fused kernel."""
 
     def _prepare(self) -> None:
-        self.take_options()
+        self.read_options()
 
-    def take_options(self) -> None:
-        """Take over the group's options, which have changed."""
+    def read_options(self) -> None:
+        """Read the options of the group, which have changed."""
         self._options = sgd_options(self._group)
 
     def step(self) -> None:
@@ -273,7 +275,7 @@ _PARTS: dict[type, type[_Part]] = {AdamVector: _AdamPart, SGDVector: _SGDPart}
 
 
 def _counts(states: dict[str, State]) -> list[Any]:
-    """Return what must be equal for members to step together: their counters, and whether they remember anything."""
+    """Return what must be equal for members to step together: counters, and which kinds of state exist."""
     first = next(iter(states.values()), {})
     return [(key, float(value) if key in COUNTERS else value is None) for key, value in first.items()]
 

@@ -1,4 +1,4 @@
-"""An optimizer on flat vectors takes the steps of the optimizer itself, and leaves everything in its own place."""
+"""An optimizer on flat vectors takes the steps of the plain optimizer, and gives parameters and state back."""
 
 import pickle
 
@@ -11,7 +11,7 @@ from tests.training.either_loop import X, Y, assert_same, both, make
 
 
 class Signs(torch.optim.Optimizer):
-    """An optimizer that nobody knows: it follows the sign of the gradient."""
+    """A custom optimizer that steps along the sign of the gradient."""
 
     def __init__(self, params, lr):
         super().__init__(params, {"lr": lr})
@@ -69,7 +69,7 @@ def test_an_optimizer_takes_the_same_steps(optimizer, params, kind):
 
 @pytest.mark.parametrize("optimizer", [torch.optim.Adam, torch.optim.SGD, torch.optim.RMSprop])
 @pytest.mark.parametrize("loops", [("auto", "skorch"), ("skorch", "auto"), ("auto", "auto")])
-def test_training_goes_on_where_the_other_loop_stopped(optimizer, loops):
+def test_training_resumes_where_the_other_loop_stopped(optimizer, loops):
     params = {"optimizer": optimizer, "scale_targets": False}
     if optimizer is torch.optim.SGD:
         params.update(optimizer__momentum=0.9, lr=1e-5)
@@ -103,7 +103,7 @@ def test_parameter_groups_keep_their_options():
     assert torch.equal(ours.module_.hidden[0].weight, start.module_.hidden[0].weight)
 
 
-def test_parameters_have_their_own_memory_after_fit():
+def test_parameters_and_state_have_separate_memory_after_fit():
     net = make().fit(X, Y)
     tensors = [*net.module_.parameters(), *(v for s in net.optimizer_.state.values() for v in s.values())]
     assert all(t.untyped_storage().nbytes() == t.numel() * t.element_size() for t in tensors)
@@ -111,7 +111,7 @@ def test_parameters_have_their_own_memory_after_fit():
     assert len(pickle.dumps(net)) < 1.1 * len(pickle.dumps(make(training_loop="skorch").fit(X, Y)))
 
 
-def test_a_checkpoint_in_the_middle_can_be_read(tmp_path):
+def test_a_checkpoint_during_training_can_be_loaded(tmp_path):
     checkpoint = Checkpoint(monitor=None, f_pickle="net.pkl", dirname=tmp_path)
     net = make(callbacks=[checkpoint]).fit(X, Y)
     read = pickle.loads((tmp_path / "net.pkl").read_bytes())
@@ -119,13 +119,13 @@ def test_a_checkpoint_in_the_middle_can_be_read(tmp_path):
     other = make().initialize(X, Y)
     other.load_params(checkpoint=checkpoint)
     np.testing.assert_array_equal(other.predict(X), net.predict(X))
-    # The moments are there as well: both go on alike.
+    # The moments are loaded as well: both resume with the same results.
     for one in (other, net):
         one.set_params(callbacks=None, shuffle=False).partial_fit(X, Y)
     np.testing.assert_allclose(other.predict(X), net.predict(X), rtol=1e-4)
 
 
-def test_a_pickle_in_the_middle_holds_no_rows(tmp_path):
+def test_a_pickle_during_training_contains_no_rows(tmp_path):
     rows = np.zeros((20_000, 5), dtype=np.float32)
     checkpoint = Checkpoint(monitor=None, f_pickle="net.pkl", dirname=tmp_path)
     make(callbacks=[checkpoint], max_epochs=1).fit(rows, rows, X_val=rows, y_val=rows)
@@ -142,7 +142,7 @@ class LoadsState(Callback):
             net.optimizer_.load_state_dict(self.state_)
 
 
-def test_a_state_that_is_loaded_in_the_middle_counts():
+def test_optimizer_state_loaded_during_training_is_used():
     assert_same(*both(lambda net: net.set_params(callbacks=[LoadsState()]).fit(X, Y)))
 
 
@@ -154,7 +154,7 @@ class Interrupts(Callback):
             raise KeyboardInterrupt
 
 
-def test_an_interruption_leaves_a_net_that_goes_on():
+def test_an_interrupted_net_resumes_training():
     net = make(callbacks=[Interrupts()]).fit(X, Y)
     assert net.n_iter_ == 2
     theirs = make(training_loop="skorch", max_epochs=2).fit(X, Y)

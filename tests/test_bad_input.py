@@ -409,7 +409,8 @@ def test_a_constant_angle_is_learned():
 def test_validation_targets_that_a_loss_refuses_are_refused():
     net = make_net(loss="poisson")
     counts = np.arange(20.0)
-    with refused("The loss 'poisson' takes targets that are 0 or more. Others came: 'y0 of y_val' has 1."):
+    message = "Column 'y0 of y_val' has 1 value that is negative, the first: -1."
+    with refused(f"The loss 'poisson' requires targets of 0 or more. {message}"):
         net.fit(X, counts, X_val=X[:2], y_val=[1.0, -1.0])
 
 

@@ -53,12 +53,47 @@ def check_option(name: str, value: Any, options: Sequence[str], *, loss: str) ->
         )
 
 
-def refuse_targets(bad: np.ndarray, names: Sequence[str], *, loss: str, must: str) -> None:
-    """Raise ValueError where ``bad``, of shape (n_samples, n_columns), holds for a target."""
-    counts = bad.sum(axis=0)
-    if counts.any():
-        which = ", ".join(f"{name!r} has {count}" for name, count in zip(names, counts, strict=True) if count)
-        raise ValueError(f"The loss {loss!r} takes targets that {must}. Others came: {which}.")
+def refuse_targets(
+    bad: np.ndarray, values: np.ndarray, names: Sequence[str], *, loss: str, requires: str, are: str
+) -> None:
+    """Raise ValueError for unsuitable targets, with their number and the first of them.
+
+    Parameters
+    ----------
+    bad : ndarray of shape (n_samples, n_columns) or (n_samples,)
+        Whether each target, or each row of a group, is unsuitable.
+    values : ndarray of shape (n_samples, n_columns)
+        What to show of the first one.
+    names : sequence of str
+        The names of the columns.
+    loss : str
+        The name of the loss.
+    requires : str
+        What the loss requires, such as "positive targets".
+    are : str
+        What unsuitable targets are, such as "zero or negative".
+
+    Raises
+    ------
+    ValueError
+        If any target is unsuitable.
+    """
+    if not bad.any():
+        return
+    if bad.ndim == 1:
+        first = ", ".join(f"{value:g}" for value in values[bad.argmax()])
+        n_rows = int(bad.sum())
+        found = f"columns {', '.join(map(repr, names))} have {n_rows} row{'s' * (n_rows > 1)}"
+        counts = [f"{found} that {'are' if n_rows > 1 else 'is'} {are}, the first: {first}"]
+    else:
+        counts = [
+            f"column {name!r} has {n} value{'s' * (n > 1)} that {'are' if n > 1 else 'is'} {are}, "
+            f"the first: {values[bad[:, i].argmax(), i]:g}"
+            for i, (name, n) in enumerate(zip(names, bad.sum(axis=0).tolist(), strict=True))
+            if n
+        ]
+    text = "; ".join(counts)
+    raise ValueError(f"The loss {loss!r} requires {requires}. {text[0].upper()}{text[1:]}.")
 
 
 def _is_number(value: Any) -> bool:

@@ -83,10 +83,12 @@ class IoU(ColumnLoss):
         corners = self.box_format == "xyxy"
         size = y[:, 2:] - y[:, :2] if corners else y[:, 2:]
         refuse_targets(
-            np.concatenate([np.zeros_like(size, bool), size < 0], axis=1),
-            names,
+            size < 0,
+            size,
+            [f"{high} minus {low}" for low, high in zip(names[:2], names[2:], strict=True)] if corners else names[2:],
             loss=type(self).__name__.lower(),
-            must="have no negative width or height",
+            requires="boxes without a negative width or height",
+            are="negative",
         )
         if self.unit is not None:
             return self

@@ -55,9 +55,9 @@ class Deviance(ColumnLoss):
     def adapt_to(self, y: np.ndarray, names: tuple[str, ...], sample_weight: np.ndarray | None = None) -> Any:
         """Refuse targets that are negative, and learn their mean."""
         if self.power < 2:
-            refuse_targets(y < 0, names, loss=self._name, must="are 0 or more")
+            refuse_targets(y < 0, y, names, loss=self._name, requires="targets of 0 or more", are="negative")
         else:
-            refuse_targets(y <= 0, names, loss=self._name, must="are more than 0")
+            refuse_targets(y <= 0, y, names, loss=self._name, requires="positive targets", are="zero or negative")
         if self.mean is not None:
             return self
         return dataclasses.replace(self, mean=float(np.average(y[:, 0], weights=sample_weight)) or 1.0)  # type: ignore[type-var]

@@ -96,7 +96,7 @@ class Rotation(ColumnLoss):
             m = y.reshape(-1, 3, 3)
             bad = np.abs(m @ m.transpose(0, 2, 1) - np.eye(3)).max(axis=(1, 2)) > 1e-2
             bad |= np.linalg.det(m) < 0
-        refuse_targets(np.repeat(bad[:, None], y.shape[1], 1), names, loss="rotation", must="are rotations")
+        refuse_targets(bad, y, names, loss="rotation", requires="rotations as targets", are="not a rotation")
         return dataclasses.replace(self, columns=y.shape[1])
 
     def row_loss(self, raw: Tensor, y: Tensor) -> Tensor:

@@ -78,9 +78,9 @@ class UnitVector(ColumnLoss):
     target_scaling = None
 
     def adapt_to(self, y: np.ndarray, names: tuple[str, ...], sample_weight: np.ndarray | None = None) -> UnitVector:
-        """Refuse targets without a direction."""
-        zero = np.linalg.norm(y, axis=1, keepdims=True) == 0
-        refuse_targets(np.repeat(zero, y.shape[1], axis=1), names, loss="unit_vector", must="are not all zero in a row")
+        """Return the loss itself; raise a ValueError if a target is the zero vector."""
+        zero = np.linalg.norm(y, axis=1) == 0
+        refuse_targets(zero, y, names, loss="unit_vector", requires="targets with a direction", are="zero throughout")
         return self
 
     def row_loss(self, raw: Tensor, y: Tensor) -> Tensor:

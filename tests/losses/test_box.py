@@ -246,12 +246,14 @@ def test_some_points_among_boxes_leave_sides_in_the_range_of_the_others():
 def test_boxes_of_negative_size_are_refused(cls):
     name, names = cls.__name__.lower(), ("x", "y", "w", "h")
     message = (
-        f"The loss {name!r} takes targets that have no negative width or height. Others came: 'w' has 1, 'h' has 2."
+        f"The loss {name!r} requires boxes without a negative width or height. Column 'w' has 1 value that is "
+        "negative, the first: -2; column 'h' has 2 values that are negative, the first: -1."
     )
     y = np.array([[1, 1, 2, -1], [1, 1, -2, -3], [1, 1, 0, 0.0]])
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         cls().adapt_to(y, names)
     y[:, 2:] += y[:, :2]
+    message = message.replace("'w'", "'w minus x'").replace("'h'", "'h minus y'")
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         cls("xyxy").adapt_to(y, names)
 

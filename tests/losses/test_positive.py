@@ -120,16 +120,22 @@ def test_a_column_of_zeros_has_the_unit_1():
 
 
 @pytest.mark.parametrize(
-    ("loss", "y", "message"),
+    ("loss", "y", "requires", "found"),
     [
-        (Poisson(), [0, -1, -2], "The loss 'poisson' takes targets that are 0 or more. Others came: 'n' has 2."),
-        (Gamma(), [0, 1, 2], "The loss 'gamma' takes targets that are more than 0. Others came: 'n' has 1."),
-        (Tweedie(), [0, 1, -2], "The loss 'tweedie' takes targets that are 0 or more. Others came: 'n' has 1."),
-        (Tweedie(2.0), [0, 0, 2], "The loss 'tweedie' takes targets that are more than 0. Others came: 'n' has 2."),
+        (
+            Poisson(),
+            [0, -1, -2],
+            "'poisson' requires targets of 0 or more",
+            "2 values that are negative, the first: -1",
+        ),
+        (Gamma(), [0, 1, 2], "'gamma' requires positive targets", "1 value that is zero or negative, the first: 0"),
+        (Tweedie(), [0, 1, -2], "'tweedie' requires targets of 0 or more", "1 value that is negative, the first: -2"),
+        (Tweedie(2), [0, 0], "'tweedie' requires positive targets", "2 values that are zero or negative, the first: 0"),
     ],
     ids=str,
 )
-def test_targets_that_such_an_amount_never_has_are_refused(loss, y, message):
+def test_targets_that_such_an_amount_never_has_are_refused(loss, y, requires, found):
+    message = f"The loss {requires}. Column 'n' has {found}."
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         loss.adapt_to(np.array(y, dtype=float)[:, None], ("n",))
 

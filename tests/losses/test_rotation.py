@@ -142,9 +142,12 @@ def test_the_length_of_the_raw_form_makes_no_difference(representation):
 
 def refused(n_columns, y, counts):
     names = tuple(f"r{i}" for i in range(n_columns))
-    which = ", ".join(f"{name!r} has {counts}" for name in names)
-    message = f"The loss 'rotation' takes targets that are rotations. Others came: {which}."
-    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+    which = ", ".join(map(repr, names))
+    message = (
+        f"The loss 'rotation' requires rotations as targets. Columns {which} have {counts} rows that are not a "
+        "rotation, the first: "
+    )
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
         Rotation().adapt_to(y, names)
 
 

@@ -109,7 +109,10 @@ def test_same_opposite_and_right_angles_cost_0_2_and_1():
 
 
 def test_targets_without_a_direction_are_refused():
-    message = "The loss 'unit_vector' takes targets that are not all zero in a row. Others came: 'x' has 2, 'y' has 2."
+    message = (
+        "The loss 'unit_vector' requires targets with a direction. Columns 'x', 'y' have 2 rows that are zero "
+        "throughout, the first: 0, 0."
+    )
     y = np.array([[0.0, 0.0], [0.0, 1.0], [0.0, 0.0], [-1.0, 0.0]])
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         UnitVector().adapt_to(y, ("x", "y"))

@@ -179,7 +179,7 @@ def test_options_of_the_optimizer_can_be_set_for_a_loss():
 
 def test_a_search_over_stacks_trains_a_loss_with_parameters_in_turn():
     search = BatchedGridSearchCV(plain(loss=Uncertainty(), max_epochs=2), {"lr": [1e-3, 1e-2]}, cv=2).fit(X, Y)
-    assert "a loss has parameters of its own" in "".join(search.sequential_fits_)
+    assert "a loss has learned parameters" in "".join(search.sequential_fits_)
     assert learned(search.best_estimator_)[0].abs().min() > 0
 
 

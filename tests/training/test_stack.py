@@ -354,7 +354,7 @@ class Shared(Leaky):
     [
         (mlp(training_loop="skorch"), "'training_loop' parameter"),
         (mlp(mixed_precision="bfloat16"), "mixed precision"),
-        (mlp(optimizer=torch.optim.LBFGS), "LBFGS steps by itself"),
+        (mlp(optimizer=torch.optim.LBFGS), "LBFGS does not work on flat vectors"),
         (MultiOutputNetRegressor(Hooked, max_epochs=1), "hooks"),
         (MultiOutputNetRegressor(Shared, max_epochs=1), "share parameters"),
     ],

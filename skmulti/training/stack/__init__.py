@@ -1,4 +1,4 @@
-"""Nets of one shape trained as one: parameters, rows, losses and optimizers stacked, one member after the other."""
+"""Networks of one shape trained together: parameters, rows, losses and optimizers have a leading member dimension."""
 
 from skmulti.training.stack.trainer import StackTrainer
 

@@ -1,4 +1,4 @@
-"""The losses of all members' batches, and their gradients by the raw outputs."""
+"""The losses of the batches of a stack, and their gradients with respect to the raw outputs."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from skmulti.training.stack.rows import StackedBatch
 
 
 class StackedLosses:
-    """The criteria of all members, computed together where they differ in their weights only.
+    """The criteria of all nets, computed together where they differ only in their loss weights.
 
     Parameters
     ----------
     criteria : sequence of MixedLoss
-        Those of the members, for the same columns and raw outputs. Neighbours with equal losses are one
-        computation.
+        One for each net, for the same columns and raw outputs. Adjacent criteria with equal losses are computed in
+        one operation.
 
     Attributes
     ----------
     n_terms : int
-        The number of terms of each.
+        The number of terms of each criterion.
     takes_any_batch : bool
-        Whether no loss looks at a batch as a whole.
+        Whether each loss is a mean over rows, so that batches may be padded.
     """
 
     def __init__(self, criteria: Sequence[MixedLoss]) -> None:
@@ -41,52 +41,52 @@ class StackedLosses:
             else:
                 self._runs.append((k, k + 1, criterion))
         self.takes_any_batch = all(criterion.takes_any_batch for _, _, criterion in self._runs)
-        self._shares: dict[tuple[int, ...], tuple[Tensor, Tensor, Tensor]] = {}
+        self._factors: dict[tuple[int, ...], tuple[Tensor, Tensor, Tensor]] = {}
 
     def gradient(self, raw: Tensor, batch: StackedBatch) -> Tensor:
-        """Return the gradient of each member's total by its raw outputs.
+        """Return the gradient of each net's total loss with respect to its raw outputs.
 
         Parameters
         ----------
         raw : Tensor of shape (n_members, width, n_raw)
             Raw outputs.
         batch : StackedBatch
-            Their targets.
+            The targets of the same rows.
         """
         if not self.takes_any_batch:
             return self._by_autograd(raw, batch)
         weighted = self._row_weights(batch)
         if weighted is None:
-            return self._of_rows("row_gradients", raw, batch.y).mul_(self._share(batch.sizes, raw)[0])
+            return self._of_rows("row_gradients", raw, batch.y).mul_(self._row_factors(batch.sizes, raw)[0])
         weight, y = weighted
         seen = weight.sum(1, keepdim=True)
-        share = self._weights[: len(raw)].unsqueeze(1) * weight / torch.where(seen > 0, seen, 1)
-        return self._of_rows("row_gradients", raw, y).mul_(share[..., self._term_of_raw])
+        factor = self._weights[: len(raw)].unsqueeze(1) * weight / torch.where(seen > 0, seen, 1)
+        return self._of_rows("row_gradients", raw, y).mul_(factor[..., self._term_of_raw])
 
     def measure(self, raw: Tensor, batch: StackedBatch) -> tuple[Tensor, Tensor]:
-        """Return the sum of each term's losses over a member's rows, and the weight of the rows that it saw.
+        """Return the sum of each term's losses over the rows of each net, and the sum of their sample weights.
 
         Returns
         -------
         sums : Tensor of shape (n_members, n_terms)
-            Sums of the rows' losses times the rows' weights.
+            Sums of the rows' losses times their sample weights.
         seen : Tensor of shape (n_members, n_terms) or (n_members, 1)
-            Sums of the rows' weights; their number where all weigh one.
+            Sums of the sample weights; the number of rows without sample weights.
         """
         if not self.takes_any_batch:
             found = [self._measured(k, raw[k, :size], batch, size) for k, size in enumerate(batch.sizes)]
             return torch.stack([terms * seen for terms, seen in found]), torch.stack([seen for _, seen in found])
         weighted = self._row_weights(batch)
         if weighted is None:
-            _, real, n_rows = self._share(batch.sizes, raw)
+            _, real, n_rows = self._row_factors(batch.sizes, raw)
             values = self._of_rows("exact_row_losses", raw, batch.y)
-            # As a product, since torch sums over an axis in the middle many times as slowly.
+            # A batched product: torch's sum over a middle axis is many times slower.
             return torch.bmm(real.to(values.dtype), values).squeeze(1), n_rows
         weight, y = weighted
         return (self._of_rows("exact_row_losses", raw, y) * weight).sum(1), weight.sum(1)
 
-    def can_wait(self, batch: StackedBatch) -> bool:
-        """Return whether a batch may be measured with others of its kind, by `sums_of_batches`."""
+    def can_defer(self, batch: StackedBatch) -> bool:
+        """Return whether a batch may be measured later together with others, by `sums_of_batches`."""
         plain = self.takes_any_batch and batch.weight is None and self._criteria[0].fill is None
         return plain and min(batch.sizes) == max(batch.sizes)
 
@@ -97,19 +97,19 @@ class StackedLosses:
         sums = torch.bmm(values.new_ones(1, 1, size).expand(len(parts), 1, size), parts)
         return sums.view(len(raw), -1, self.n_terms).transpose(0, 1)
 
-    def _share(self, sizes: tuple[int, ...], raw: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return what a row's loss counts in the total by raw output, which rows are real, and their number."""
-        if sizes not in self._shares:
+    def _row_factors(self, sizes: tuple[int, ...], raw: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the factor of a row's loss in the total by raw output, the mask of real rows, and the numbers of rows."""
+        if sizes not in self._factors:
             n_rows = torch.tensor(sizes, dtype=raw.dtype).unsqueeze(1)
-            share = self._by_raw[: len(sizes)] / n_rows.unsqueeze(2)
+            factor = self._by_raw[: len(sizes)] / n_rows.unsqueeze(2)
             real = (torch.arange(max(sizes)) < n_rows).to(raw.dtype).unsqueeze(1)
             if min(sizes) < max(sizes):
-                share = share * real.transpose(1, 2)
-            self._shares[sizes] = (share, real, n_rows)
-        return self._shares[sizes]
+                factor = factor * real.transpose(1, 2)
+            self._factors[sizes] = (factor, real, n_rows)
+        return self._factors[sizes]
 
     def _row_weights(self, batch: StackedBatch) -> tuple[Tensor, Tensor] | None:
-        """Return the weight of each row in each term and targets of which none is missing, None where all weigh one."""
+        """Return the sample weight of each row and term, and imputed targets; None if no row is weighted or masked."""
         if batch.weight is None and self._criteria[0].fill is None:
             return None
         n_members, width, n_columns = batch.y.shape
@@ -124,7 +124,7 @@ class StackedLosses:
         return torch.cat(weights) * real.unsqueeze(2), torch.cat(targets)
 
     def _of_rows(self, what: str, raw: Tensor, y: Tensor) -> Tensor:
-        """Return what a criterion's method says of each row, for all members."""
+        """Return the result of a criterion's method for the rows of all nets."""
         n_members, width, _ = raw.shape
         parts = [
             getattr(criterion, what)(raw[start:stop].flatten(0, 1), y[start:stop].flatten(0, 1))
@@ -139,7 +139,7 @@ class StackedLosses:
         return [(start, min(stop, n_members), c) for start, stop, c in self._runs if start < n_members]
 
     def _by_autograd(self, raw: Tensor, batch: StackedBatch) -> Tensor:
-        """Ask each criterion for itself: a loss of a batch as a whole sees only the rows of its own member."""
+        """Return the gradient net by net: a loss of a whole batch must not include padding rows or other nets."""
         gradient = torch.zeros_like(raw)
         for k, size in enumerate(batch.sizes):
             with torch.enable_grad():
@@ -157,7 +157,7 @@ class StackedLosses:
 
 
 def is_alike(one: MixedLoss, other: MixedLoss) -> bool:
-    """Return whether two criteria differ in nothing but their weights."""
+    """Return whether two criteria are equal except for their loss weights."""
     tables = ([(term.loss, term.columns, term.raw) for term in criterion.terms] for criterion in (one, other))
     first, second = tables
     if first != second or (one.fill is None) is not (other.fill is None):

@@ -1,4 +1,4 @@
-"""Which nets can be trained as one stack, and how many of them at once."""
+"""Which nets can be trained as one stack, and how many at once."""
 
 from __future__ import annotations
 
@@ -18,14 +18,16 @@ from skmulti.training.stack.run import TrainingRun
 from skmulti.training.threads import available_threads, choose_threads
 
 _MiB = 2**20
-# A part beyond this does not stay near the processor, and gains nothing from being larger.
+# Larger parts no longer fit into the processor's cache, so that stacking more nets saves no time.
 _BYTES_OF_ONE_PART = 20 * _MiB
+# Fewer nets at once would not repay the overhead of a batched operation, whatever their size.
 _LEAST_MEMBERS = 8
+# Multiplications per thread: batched products divide by network, so that threads pay earlier than in one product.
 _WORK_PER_THREAD = 1_000_000
 
 
 def why_alone(run: TrainingRun) -> str:
-    """Return why a net must be trained in its own loop, or an empty string."""
+    """Return why a net can't be stacked, or an empty string."""
     net, module = run.net, run.net.module_
     for loader, training in ((run.loader, True), (run.valid, False)):
         reason = "" if loader is None else why_skorch(net, net.base_net, loader, training=training)
@@ -37,15 +39,15 @@ def why_alone(run: TrainingRun) -> str:
     if net.mixed_precision or net.compile or str(net.device or "cpu") != "cpu":
         return "it is compiled, in mixed precision or not on the CPU"
     if not FlatOptimizer.can_hold(net.optimizer_):
-        return f"the optimizer {type(net.optimizer_).__name__} steps by itself"
+        return f"the optimizer {type(net.optimizer_).__name__} does not work on flat vectors"
     if len(uncompiled(net.criterion_).learned):
-        return "a loss has parameters of its own"
+        return "a loss has learned parameters"
     if does_more(module):
         return "its module has hooks"
     if len({id(part) for part in module.modules()}) < len(list(module.modules())) or _shares(module):
         return "parts of its module share parameters"
     if any(isinstance(part, ConvNd) for part in module.modules()):
-        return "stacked convolutions are slower than convolutions in turn"
+        return "stacked convolutions are slower than sequential ones"
     if run.loader.last_size == 1 and any(isinstance(part, BatchNorm) for part in module.modules()):
         # Where torch refuses it, with a sentence; the variance of one row is NaN in a stack.
         return "a batch of one row is too small for batch normalisation"
@@ -58,16 +60,16 @@ def _shares(module: nn.Module) -> bool:
 
 
 def key_of(run: TrainingRun) -> Any:
-    """Return what nets must have in common to be one stack; it may be compared and hashed."""
+    """Return what all nets of a stack have in common, as a hashable key."""
     net, module, optimizer = run.net, run.net.module_, run.net.optimizer_
     shape: Any = shape_of(module, net._encoded_shape)
-    foreign = shape is None
-    if foreign:
+    is_unknown = shape is None
+    if is_unknown:
         given = sorted((name, repr(value)) for name, value in net.get_params_for("module").items())
         shape = (type(module), repr(module), tuple(given))
     criterion = uncompiled(net.criterion_)
     places = {parameter: i for i, parameter in enumerate(module.parameters())}
-    mixes_rows = foreign or any(isinstance(part, BatchNorm) for part in module.modules())
+    mixes_rows = is_unknown or any(isinstance(part, BatchNorm) for part in module.modules())
     return (
         shape,
         tuple((tuple(p.shape), p.dtype, p.requires_grad) for p in places),
@@ -79,7 +81,7 @@ def key_of(run: TrainingRun) -> Any:
         run.task.rows.sample_weight is None,
         run.loader.batch_size,
         None if run.valid is None else run.valid.batch_size,
-        # Where rows of a batch see one another, there must be no padding.
+        # Padding rows would change the result where the rows of a batch interact, as in batch normalisation.
         run.loader.n_rows if mixes_rows else None,
         net.n_threads,
         net._encoded_shape,
@@ -87,7 +89,7 @@ def key_of(run: TrainingRun) -> Any:
 
 
 def in_order(runs: Sequence[TrainingRun]) -> list[TrainingRun]:
-    """Return the nets as a stack wants them: falling numbers of batches, and what is computed together together."""
+    """Return the nets by decreasing number of batches, nets with equal losses and optimizer options side by side."""
     tables: list[Any] = []
     options: list[Any] = []
 
@@ -106,7 +108,7 @@ def in_order(runs: Sequence[TrainingRun]) -> list[TrainingRun]:
 
 
 def threads_for(runs: Sequence[TrainingRun]) -> int:
-    """Return how many threads a stack is worth: batched products share out members, and need few multiplications."""
+    """Return the number of threads for a stack: batched products are divided by network."""
     net = runs[0].net
     work = len(runs) * runs[0].loader.batch_size * net._work_per_row
     if net.n_threads != "auto":
@@ -115,7 +117,7 @@ def threads_for(runs: Sequence[TrainingRun]) -> int:
 
 
 def cut(runs: Sequence[TrainingRun], working_memory: float) -> list[list[TrainingRun]]:
-    """Cut a stack into parts of about equal size that fit into memory.
+    """Split a stack into parts of about equal size that fit into memory.
 
     Parameters
     ----------
@@ -125,15 +127,15 @@ def cut(runs: Sequence[TrainingRun], working_memory: float) -> list[list[Trainin
         The memory of a part, in MiB.
     """
     n_bytes = bytes_of(runs[0])
-    near = max(_LEAST_MEMBERS, _BYTES_OF_ONE_PART // n_bytes)
-    most = max(1, min(near, int(working_memory * _MiB // n_bytes)))
+    n_cached = max(_LEAST_MEMBERS, _BYTES_OF_ONE_PART // n_bytes)
+    most = max(1, min(n_cached, int(working_memory * _MiB // n_bytes)))
     n_parts = -(-len(runs) // most)
     bounds = [len(runs) * i // n_parts for i in range(n_parts + 1)]
     return [list(runs[start:stop]) for start, stop in pairwise(bounds)]
 
 
 def fitting(stacks: Sequence[list[TrainingRun]], working_memory: float) -> list[list[list[TrainingRun]]]:
-    """Return the stacks in groups, each of as many as fit into memory side by side, and of one at least.
+    """Group the stacks: each group has as many as fit into memory together, and at least one.
 
     Parameters
     ----------
@@ -143,25 +145,25 @@ def fitting(stacks: Sequence[list[TrainingRun]], working_memory: float) -> list[
         The memory of a group, in MiB.
     """
     groups: list[list[list[TrainingRun]]] = []
-    room = 0.0
+    n_free = 0.0
     for stack in stacks:
         n_bytes = len(stack) * bytes_of(stack[0])
-        if n_bytes > room:
+        if n_bytes > n_free:
             groups.append([])
-            room = working_memory * _MiB
+            n_free = working_memory * _MiB
         groups[-1].append(stack)
-        room -= n_bytes
+        n_free -= n_bytes
     return groups
 
 
 def bytes_of(run: TrainingRun) -> int:
-    """Return about how many bytes one member of a stack takes."""
+    """Return an estimate of the bytes that one net takes in a stack."""
     module, loader = run.net.module_, run.loader
     n_parameters = sum(value.numel() for value in (*module.parameters(), *module.buffers()))
-    # Values, gradients, two moments, the last good ones; and the best ones, where it stops early.
+    # Parameters, gradients, two moments and the last good parameters; with validation, also the best ones.
     copies = 5 + (run.valid is not None)
     n_units = sum(p.shape[0] for p in module.parameters() if p.ndim > 1) + len(run.net.target_names_)
     n_inputs = int(torch.tensor(run.net._encoded_shape).prod())
-    # Each layer keeps what comes in and what goes out, and gradients of both.
+    # Each layer keeps its inputs and outputs, and the gradients of both.
     per_row = 4 * n_units + 2 * n_inputs
     return 4 * (copies * n_parameters + per_row * loader.batch_size) + 8 * loader.n_rows

@@ -1,4 +1,4 @@
-"""The batches of all members side by side, each in its own order; shorter ones are padded and masked."""
+"""The batches of all nets of a stack, each in its own row order; shorter batches have padding rows."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from skmulti.targets.scaler import TargetScaler
 from skmulti.training.device_rows import DeviceRows
 from skmulti.training.loader import TensorLoader, whole_of
 
-# Rows of several sources that are copied into one.
+# Datasets up to this total size are copied into one, so that one operation gathers the rows of all nets.
 _BYTES_TO_JOIN = 2**26
 
 
 @dataclass(frozen=True)
 class StackedBatch:
-    """One batch of each of the first members.
+    """One batch of each of the first nets of a stack.
 
     Attributes
     ----------
@@ -29,9 +29,9 @@ class StackedBatch:
     y : Tensor of shape (n_members, width, n_columns)
         Targets in the network's units.
     weight : Tensor of shape (n_members, width, 1 or n_columns), or None
-        Weights of the rows.
+        Sample weights.
     sizes : tuple of int
-        How many rows of each member are real: those behind them are padding.
+        The number of rows of each net; the rows after them are padding rows.
     """
 
     X: Tensor
@@ -42,14 +42,14 @@ class StackedBatch:
 
 @dataclass(frozen=True)
 class Source:
-    """Rows in the units of a network.
+    """The rows of a dataset, with targets in the network's units.
 
     Attributes
     ----------
     rows : DeviceRows
         The rows.
     start : int
-        Where they begin among the rows of all sources that were joined.
+        The index of the first row in `rows`, which may hold several datasets.
     """
 
     rows: DeviceRows
@@ -57,18 +57,18 @@ class Source:
 
 
 class Sources:
-    """The rows of datasets in the units of the networks, one copy for all members that share them."""
+    """The rows of all datasets, one copy for all nets with the same dataset and target scaler."""
 
     def __init__(self) -> None:
         self._rows: dict[Any, tuple[Any, Source]] = {}
 
     def add(self, loaders: Sequence[tuple[TensorLoader, TargetScaler]]) -> None:
-        """Make room for the rows of loaders' whole datasets: together where they are few, to gather them at once."""
+        """Convert the datasets of loaders; small ones are concatenated, so that one operation gathers their rows."""
         wholes = {_key(loader, scaler): (whole_of(loader.dataset), scaler) for loader, scaler in loaders}
         wholes = {key: kept for key, kept in wholes.items() if key not in self._rows}
         found = {
             key: (kept, Source(DeviceRows(*kept, torch.device("cpu"))))
-            # What it was made from is kept as well, so that nothing else takes its place and its number.
+            # Keys contain ids: the dataset is kept so that its ids are not reused.
             for key, kept in wholes.items()
         }
         sources = [source.rows for _, source in found.values()]
@@ -91,18 +91,18 @@ def _key(loader: TensorLoader, scaler: TargetScaler) -> Any:
 
 
 class StackedRows:
-    """The rows of all members, handed out batch by batch.
+    """Iterates over the batches of all nets of a stack.
 
     Parameters
     ----------
     loaders : sequence of TensorLoader
-        Those of the members, in the order of falling numbers of batches; their batch sizes are equal.
+        One for each net, by decreasing number of batches; their batch sizes are equal.
     sources : sequence of Source
         The rows of each loader's whole dataset.
     batch_size : int, default=None
-        The rows of a batch; None takes that of the loaders.
+        The rows of a batch; None uses that of the loaders.
     keeps_all : bool, default=False
-        Whether batches are of all members, though some have no more rows; else of the first that have.
+        Whether batches contain all nets, even those without further rows; else only the first ones, which have rows.
     """
 
     def __init__(
@@ -124,7 +124,7 @@ class StackedRows:
                 self._runs.append((k, k + 1, source.rows))
         self._starts = torch.tensor([source.start for source in sources]).unsqueeze(1)
         self._keeps_all = keeps_all
-        self._kinds = [self._sizes(start) for start in range(0, max(self._n_rows), self._batch_size)]
+        self._batch_sizes = [self._sizes(start) for start in range(0, max(self._n_rows), self._batch_size)]
 
     def _sizes(self, start: int) -> tuple[int, ...]:
         sizes = (max(0, min(n_rows - start, self._batch_size)) for n_rows in self._n_rows)
@@ -132,15 +132,15 @@ class StackedRows:
 
     @property
     def n_batches(self) -> int:
-        """The number of batches of the member that has the most."""
-        return len(self._kinds)
+        """The largest number of batches of a net."""
+        return len(self._batch_sizes)
 
     def batches(self) -> Iterator[StackedBatch]:
-        """Go through the batches of an epoch, in a new order if the loaders shuffle."""
-        # Padding is a row of the member's own: what is finite for others may not be finite for it.
+        """Iterate over the batches of an epoch, in a new order if the loaders shuffle."""
+        # Padding repeats a row of the same net: on rows of other nets its loss might not be finite.
         orders = pad_sequence([self._order(k) for k in range(len(self._loaders))], batch_first=True, padding_value=-1)
         orders = torch.where(orders < 0, orders[:, :1], orders) + self._starts
-        for i, sizes in enumerate(self._kinds):
+        for i, sizes in enumerate(self._batch_sizes):
             start, width = i * self._batch_size, max(sizes)
             yield self._gathered(orders[: len(sizes), start : start + width], sizes)
 
@@ -163,5 +163,5 @@ class StackedRows:
 
 
 def _joined(parts: list[Tensor], shape: tuple[int, int]) -> Tensor:
-    """Return the rows of members as one tensor of shape (n_members, width, ...)."""
+    """Return the rows of all nets as one tensor of shape (n_members, width, ...)."""
     return (parts[0] if len(parts) == 1 else torch.cat(parts)).unflatten(0, shape)

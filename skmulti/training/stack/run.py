@@ -1,4 +1,4 @@
-"""One net of a stack: its epochs as its callbacks see them, and when it stops."""
+"""The training run of one net in a stack: history, callbacks and stopping."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from skmulti.training.schedule import OneCycle
 
 @dataclass(frozen=True)
 class RunLosses:
-    """The losses of one member's epoch.
+    """The losses of one net in one epoch of a stack.
 
     Attributes
     ----------
     of_terms : list of float
-        The mean of each term over the rows that it saw.
+        The mean of each term over the rows that have its target.
     batches : callable
         Returns the losses of each batch.
     """
@@ -44,40 +44,40 @@ class RunLosses:
         return self.batches()
 
 
-class Good:
-    """What a net asks at the end of an epoch: whether its numbers are all finite. Its stack knows."""
+class StackedLastGood:
+    """The counterpart of `LastGood` in a stack, which checks and copies the values of all nets at once."""
 
     def __init__(self, module: Any) -> None:
         self.module, self.finite = module, True
 
     def renew(self) -> bool:
-        """Return whether all numbers are finite; the stack has copied them if so."""
+        """Return whether all values are finite; if so, the stack has copied them."""
         return self.finite
 
     def restore(self) -> None:
-        """Do nothing: the stack has given the module its last good numbers."""
+        """Do nothing: the stack has restored the last good values in the module."""
 
 
 class TrainingRun:
-    """A net that trains in a stack, in step with others.
+    """The training run of one net in a stack.
 
     Parameters
     ----------
     task : TrainingTask
-        The net and its rows.
+        The net and its training rows.
 
     Attributes
     ----------
     loader, valid : TensorLoader
-        The batches to learn from, and those to be validated on, or None.
+        The training batches, and the validation batches or None.
     is_watched : bool
-        Whether somebody looks at the net, or changes it, between epochs.
+        Whether callbacks or overridden methods may read or change the net between epochs.
     is_over : bool
-        Whether its training is over.
+        Whether training has ended.
     has_left : bool
-        Whether it has left the stack, and its net is as after any training.
+        Whether the run was removed from the stack and its net is in the state after training.
     improved : bool
-        Whether its last epoch was the best so far, for its early stopping.
+        Whether early stopping counts the last epoch as the best so far.
     """
 
     def __init__(self, task: Any) -> None:
@@ -94,33 +94,35 @@ class TrainingRun:
         self.loader: TensorLoader = net.get_iterator(train, training=True)
         self.valid: TensorLoader | None = None if valid is None else net.get_iterator(valid, training=False)
         self.epochs_left, self.is_over, self.improved = net.max_epochs, False, False
-        self.good = Good(net.module_)
-        self._stopping: list[Any] = []
-        self._heard: list[Any] = []
+        self.last_good = StackedLastGood(net.module_)
+        self._early_stopping: list[Any] = []
+        self._callbacks: list[Any] = []
         self.is_watched = self._is_quiet = self.has_epoch = self.has_left = False
 
     def begin(self) -> None:
-        """Begin training, as skorch's partial_fit does."""
+        """Begin training as skorch's partial_fit does."""
         net = self.net
         net.check_training_readiness()
         self.is_watched = is_watched(net, net.base_net)
-        # Copies of the best parameters are the stack's to make: it holds them.
-        self._stopping = [cb for _, cb in net.callbacks_ if type(cb) in (EarlyStopping, BestEpoch) and cb.load_best]
+        # The stack copies the best parameters, because it holds the current ones.
+        self._early_stopping = [
+            cb for _, cb in net.callbacks_ if type(cb) in (EarlyStopping, BestEpoch) and cb.load_best
+        ]
         self._notify("on_train_begin", X=self.X, y=self.y)
-        # What else there is by default does nothing but print.
+        # Without custom callbacks and printing, most default callbacks have nothing to do.
         self._is_quiet = not self.is_watched and not net.verbose
-        self._heard = [cb for _, cb in net.callbacks_ if not isinstance(cb, TermLog)]
-        net._last_good = self.good
-        for callback in self._stopping:
+        self._callbacks = [cb for _, cb in net.callbacks_ if not isinstance(cb, TermLog)]
+        net._last_good = self.last_good
+        for callback in self._early_stopping:
             callback.load_best = False
 
     def begin_epoch(self) -> None:
-        """Open a row of the history."""
+        """Start a row of the history and notify the callbacks."""
         if self._is_quiet:
-            # As skorch does, without its calls of what does nothing: for a small net they take as long as its steps.
+            # For a small net, notifying callbacks that do nothing takes as long as the optimizer steps.
             history = self.net.history_
             history.append({"batches": [], "epoch": len(history) + 1})
-            for callback in self._heard:
+            for callback in self._callbacks:
                 if type(callback) in (EpochTimer, OneCycle):
                     callback.on_epoch_begin(self.net)
         else:
@@ -128,17 +130,17 @@ class TrainingRun:
         self.has_epoch = True
 
     @property
-    def ends_unseen(self) -> bool:
-        """Return whether this is its last epoch, after which no validation measures what the last step did."""
+    def ends_unvalidated(self) -> bool:
+        """Whether this is the last epoch and no validation loss is measured after its last step."""
         return self.epochs_left == 1 and self.valid is None
 
-    def predicts_well(self) -> bool:
-        """Return whether predictions of the net, which has the numbers after its last step, are finite."""
+    def predicts_finite(self) -> bool:
+        """Return whether the predictions of the net, whose module holds the current values, are finite."""
         self.net._broken_columns = self.net._columns_not_finite(rows_to_look_at(self._inputs))
         return not self.net._broken_columns
 
     def end_epoch(self, train: RunLosses, valid: RunLosses | None) -> None:
-        """Record the losses of an epoch, and let callbacks see them."""
+        """Record the losses of an epoch and notify the callbacks."""
         net = self.net
         net._record_epoch(train, self.loader, "train")
         if valid is not None:
@@ -149,7 +151,7 @@ class TrainingRun:
         self._notify("on_epoch_end", **self._datasets)
         self.has_epoch = False
         self.epochs_left -= 1
-        self.improved = self.task.error is None and any(callback.misses_ == 0 for callback in self._stopping)
+        self.improved = self.task.error is None and any(callback.misses_ == 0 for callback in self._early_stopping)
         self.is_over = self.is_over or self.epochs_left <= 0
 
     def _notify(self, event: str, **kwargs: Any) -> None:
@@ -157,13 +159,13 @@ class TrainingRun:
         try:
             if self._is_quiet and event == "on_epoch_end":
                 net.on_epoch_end(net)
-                for callback in self._heard:
+                for callback in self._callbacks:
                     callback.on_epoch_end(net)
                 return
             with net._streams.active() if self.is_watched else nullcontext():
                 net.notify(event, **kwargs)
         except KeyboardInterrupt:
-            # So skorch's callbacks say that a net has learned enough.
+            # skorch's callbacks raise KeyboardInterrupt to end the training of their net.
             if was_interrupted():
                 raise
             self.is_over = True
@@ -171,15 +173,15 @@ class TrainingRun:
             self.task.error, self.is_over = error, True
 
     def end(self, best: dict[str, Any] | None) -> None:
-        """End training, as skorch's partial_fit does: the module has its last parameters again.
+        """End training as skorch's partial_fit does; the module holds the last parameters.
 
         Parameters
         ----------
         best : dict of str to Tensor, or None
-            The numbers after the best epoch, where early stopping wants them.
+            Parameters and buffers of the best epoch, for early stopping that restores them.
         """
         net, error = self.net, self.task.error
-        self._give_back(best)
+        self._restore_early_stopping(best)
         try:
             if error is None:
                 self._notify("on_train_end", X=self.X, y=self.y)
@@ -190,35 +192,35 @@ class TrainingRun:
             net._leave_preset()
             self.has_left = True
 
-    def start_again(self) -> bool:
-        """Be as before `begin`, for another way of training; return whether that could be had."""
+    def reset(self) -> bool:
+        """Return to the state before `begin`, for sequential training; return whether this was possible."""
         self.net._leave_training()
-        self._give_back(None)
+        self._restore_early_stopping(None)
         if not self._n_epochs_before:
             self.net.initialize()
         return len(self.net.history_) == self._n_epochs_before
 
-    def _give_back(self, best: dict[str, Any] | None) -> None:
-        """Let early stopping take its own copies again, after the best that there is so far."""
-        for callback in self._stopping:
+    def _restore_early_stopping(self, best: dict[str, Any] | None) -> None:
+        """Let early stopping copy the best parameters itself again, starting from those of the best epoch so far."""
+        for callback in self._early_stopping:
             callback.load_best = True
             if best is not None:
                 callback.best_model_weights_ = best
-        self._stopping = []
+        self._early_stopping = []
 
-    def mark(self) -> tuple[Any, ...]:
-        """Return what must stay as it is for the net to stay in its stack."""
+    def fingerprint(self) -> tuple[Any, ...]:
+        """Return what must not change while the net is in a stack."""
         net = self.net
-        learning = tuple(p.requires_grad for p in net.module_.parameters())
+        trainable = tuple(p.requires_grad for p in net.module_.parameters())
         groups = tuple(len(group["params"]) for group in net.optimizer_.param_groups)
-        kept = (id(net.module_), id(net.optimizer_), id(net.criterion_), id(net.callbacks_))
-        return (*kept, learning, groups, FlatOptimizer.can_hold(net.optimizer_))
+        identities = (id(net.module_), id(net.optimizer_), id(net.criterion_), id(net.callbacks_))
+        return (*identities, trainable, groups, FlatOptimizer.can_hold(net.optimizer_))
 
-    def go_on_alone(self, best: dict[str, Any] | None) -> None:
-        """Train what is left of the epochs in the net's own loop; the first has begun unless there was none."""
+    def continue_alone(self, best: dict[str, Any] | None) -> None:
+        """Train the remaining epochs in the net's own loop; an epoch that has begun is completed first."""
         net = self.net
         net._last_good = None
-        self._give_back(best)
+        self._restore_early_stopping(best)
         n_rows = self.loader.batch_size
         net._plan_end(self._inputs, self.epochs_left - self.has_epoch)
         with net._threads(n_rows), net._streams.active():

@@ -1,4 +1,4 @@
-"""Many nets trained together: those of one shape as one stack, all others in turn."""
+"""Train many networks: those of one shape as a stack, all others sequentially."""
 
 from __future__ import annotations
 
@@ -28,29 +28,29 @@ _WITHOUT_OTHERS = "no other net has its shape, and its number of rows where batc
 
 @dataclass
 class TrainingTask:
-    """A net that is set up and not yet trained, with its rows; then how its training went.
+    """An initialized net with its training rows; after training, the outcome.
 
     Parameters
     ----------
     net : TrainingNet
-        The net; its module, criterion and optimizer are built.
+        The net; its module, criterion and optimizer are initialized.
     rows : Rows
-        What it learns from.
+        The training rows.
     holdout : Rows, default=None
-        What it is validated on, in place of a share of the rows.
+        Validation rows, in place of a fraction of the training rows.
 
     Attributes
     ----------
     error : Exception or None
-        What its training raised: the net keeps its last good parameters then.
+        The error that training raised; the net then keeps its last good parameters.
     seconds : float
-        Its share of the time.
+        Training time of the net; the time of a stack is divided equally among its nets.
     why_sequential : str
-        Why it was trained by itself, empty if in a stack.
+        Why the net was trained sequentially; empty if it was trained in a stack.
     seconds_of_epochs : dict of int to float
-        Its share of the time of each epoch that was in a stack, by the place in the history.
+        Training time of each epoch in a stack, divided equally among its nets; keys are indices into the history.
     log : EnsembleLog or None
-        What prints the epochs of the ensemble that it is of, where somebody wants to see them.
+        The log of the ensemble that the net belongs to; None if nothing is printed.
     """
 
     net: Any
@@ -67,59 +67,59 @@ class TrainingTask:
 
     @property
     def was_trained(self) -> bool:
-        """Whether the net had finished an epoch before."""
+        """Whether the net had completed an epoch before this training."""
         return self._n_epochs_before > 0
 
     def new_epochs(self) -> list[dict[str, Any]]:
-        """Return the epochs of this training as the net recorded them, each with its share of the time."""
+        """Return the history rows of this training; the duration of an epoch in a stack is divided among its nets."""
         rows = [dict(row) for row in self.net.history_]
-        # Epochs that were not in a stack have all of their time.
+        # Epochs trained outside a stack keep their measured duration.
         for place, seconds in self.seconds_of_epochs.items():
-            # Who loads the best epoch at the end loads a shorter history.
+            # LoadInitState may replace the history by a shorter one.
             if place < len(rows) and "dur" in rows[place]:
                 rows[place]["dur"] = seconds
         return rows[self._n_epochs_before :]
 
 
 def train_tasks(
-    members: Sequence[TrainingTask],
+    tasks: Sequence[TrainingTask],
     *,
     working_memory: float | None = None,
     progress: Callable[[Fraction | int], None] | None = None,
     in_step: bool = False,
 ) -> None:
-    """Train all members as each would be trained by itself.
+    """Train the net of each task; the results equal those of separate training.
 
-    Nets of one shape are trained as one stack: each with its own seed, order of rows, rows, losses, weights, learning
-    rate, weight decay, dropout and end. All others are trained in turn.
+    Nets of one shape are trained as a stack. Each has its own seed, row order, rows, losses, loss weights, learning
+    rate, weight decay, dropout rate and stopping criterion. All others are trained sequentially.
 
     Parameters
     ----------
-    members : sequence of TrainingTask
-        The members, which may be ensembles; each is told its error, its time and whether it was trained in turn.
+    tasks : sequence of TrainingTask
+        The nets, which may be ensembles, with their rows. `error`, `seconds` and `why_sequential` are set.
     working_memory : float, default=None
-        The memory of a stack in MiB: larger ones are cut. None takes scikit-learn's
+        The memory of a stack in MiB; larger stacks are split. None uses scikit-learn's
         ``get_config()["working_memory"]``.
     progress : callable, default=None
-        Called while members train, with how many were trained since the last call: a fraction, whose sum is the number
-        of members when all is done.
+        Called during training with the number of tasks completed since the last call, as a fraction; the sum of all
+        calls is the number of tasks.
     in_step : bool, default=False
-        Whether stacks go through their epochs side by side, as many as have room in the memory of one; else one after
-        the other.
+        Whether stacks alternate epoch by epoch, as many at once as fit into `working_memory`; else one stack is
+        trained after the other.
 
     Raises
     ------
     KeyboardInterrupt
-        If the user asks for it; nets keep what they have learned.
+        On Ctrl-C; the nets keep the parameters learned so far.
     """
     memory = float(sklearn.get_config()["working_memory"] if working_memory is None else working_memory)
-    parts = [member.net._parts(member.rows, member.holdout) if _is_many(member) else [member] for member in members]
+    parts = [task.net._parts(task.rows, task.holdout) if _is_ensemble(task) else [task] for task in tasks]
     stacks: dict[Any, list[TrainingRun]] = {}
     for part in chain.from_iterable(parts):
-        run = _enter(part)
+        run = _run_in_stack(part)
         if run is not None:
             stacks.setdefault(key_of(run), []).append(run)
-    done = AmountDone(parts, [_is_many(member) for member in members], progress or _ignore)
+    done = AmountDone(parts, [_is_ensemble(task) for task in tasks], progress or _ignore)
     runnable = []
     for runs in stacks.values():
         for stack in cut(in_order(runs), memory):
@@ -129,52 +129,52 @@ def train_tasks(
                 stack[0].task.why_sequential = "'working_memory' has room for one net only"
             else:
                 runnable.append(stack)
-    for together in fitting(runnable, memory) if in_step else [[stack] for stack in runnable]:
-        _train_stacks(together, done)
+    for side_by_side in fitting(runnable, memory) if in_step else [[stack] for stack in runnable]:
+        _train_stacks(side_by_side, done)
     for part in chain.from_iterable(parts):
         if part.why_sequential:
             _train_sequentially(part)
             done.finish([part])
-    for member, own in zip(members, parts, strict=True):
-        if _is_many(member):
-            _join(member, own)
+    for task, members in zip(tasks, parts, strict=True):
+        if _is_ensemble(task):
+            _finish_ensemble(task, members)
     done.finish_all()
 
 
-def _is_many(member: TrainingTask) -> bool:
-    return bool(getattr(member.net, "_members", ()))
+def _is_ensemble(task: TrainingTask) -> bool:
+    return bool(getattr(task.net, "_members", ()))
 
 
-def _join(member: TrainingTask, parts: Sequence[TrainingTask]) -> None:
-    """Tell an ensemble how its members' training went."""
+def _finish_ensemble(task: TrainingTask, members: Sequence[TrainingTask]) -> None:
+    """Record the training of the members in their ensemble, and the error, time and reason in its task."""
     try:
-        member.net._join(parts)
+        task.net._join(members)
     except Exception as error:
-        member.error = error
-    member.seconds = sum(part.seconds for part in parts)
-    member.why_sequential = next((part.why_sequential for part in parts if part.why_sequential), "")
+        task.error = error
+    task.seconds = sum(member.seconds for member in members)
+    task.why_sequential = next((member.why_sequential for member in members if member.why_sequential), "")
 
 
-def _enter(member: TrainingTask) -> TrainingRun | None:
-    """Return a net that may enter a stack; None for one that must be trained in turn."""
+def _run_in_stack(task: TrainingTask) -> TrainingRun | None:
+    """Return the run of a net that can be stacked, or None if it must be trained sequentially."""
     try:
-        run = TrainingRun(member)
-        member.why_sequential = why_alone(run)
+        run = TrainingRun(task)
+        task.why_sequential = why_alone(run)
     except Exception:
-        # Its own training finds the same error, and puts back what it must.
-        member.why_sequential = "it can't be trained"
-    return None if member.why_sequential else run
+        # Sequential training raises the same error and restores the state from before.
+        task.why_sequential = "it can't be trained"
+    return None if task.why_sequential else run
 
 
 def _train_stacks(stacks: Sequence[list[TrainingRun]], done: AmountDone) -> None:
-    """Train stacks side by side, an epoch of each in turn."""
+    """Train several stacks, alternating between them after each epoch."""
     with AdaptiveThreads(max(map(threads_for, stacks))) as threads:
         running = [_epochs_of_stack(stack, threads) for stack in stacks]
         try:
             while running:
-                heard = [(epochs, next(epochs, None)) for epochs in running]
-                running = [epochs for epochs, runs in heard if runs is not None]
-                trained = [run for _, runs in heard for run in runs or ()]
+                advanced = [(epochs, next(epochs, None)) for epochs in running]
+                running = [epochs for epochs, runs in advanced if runs is not None]
+                trained = [run for _, runs in advanced for run in runs or ()]
                 _print_epochs_of_stacks(trained)
                 over = [run.task for run in trained if run.has_left]
                 done.add_epoch([run.task for run in trained], finished=over)
@@ -184,7 +184,7 @@ def _train_stacks(stacks: Sequence[list[TrainingRun]], done: AmountDone) -> None
 
 
 def _epochs_of_stack(runs: list[TrainingRun], threads: AdaptiveThreads) -> Generator[list[TrainingRun], None, None]:
-    """Train a stack; yield after each epoch those who were in it."""
+    """Train a stack; yield the runs of each epoch after it."""
     reason, failure, seconds, start = "", None, 0.0, time.perf_counter()
     try:
         for run in runs:
@@ -210,39 +210,39 @@ def _epochs_of_stack(runs: list[TrainingRun], threads: AdaptiveThreads) -> Gener
     for run in runs:
         run.task.seconds = seconds / len(runs)
         if reason and not run.has_left:
-            if run.start_again():
+            if run.reset():
                 run.task.why_sequential = reason
                 run.task.seconds_of_epochs.clear()
             else:
-                # It had been trained before, and can't go back to where it was.
+                # A net that was trained before has no copy of its earlier state to restart from.
                 run.task.error = failure
 
 
 def _print_epochs_of_stacks(runs: Sequence[TrainingRun]) -> None:
     for log in {id(run.task.log): run.task.log for run in runs}.values():
-        own = [run for run in runs if run.task.log is log]
+        of_log = [run for run in runs if run.task.log is log]
         try:
             if log is not None:
-                log.print_epochs([run.task for run in own])
+                log.print_epochs([run.task for run in of_log])
         except Exception as error:
-            # As an error of its callbacks ends a single net, this one ends the ensemble, and none beside it.
-            for run in own:
+            # An error in a log ends its ensemble only, as an error in a callback ends its net only.
+            for run in of_log:
                 run.task.error, run.is_over = error, True
 
 
-def _train_sequentially(member: TrainingTask) -> None:
+def _train_sequentially(task: TrainingTask) -> None:
     start = time.perf_counter()
-    if member.log is not None:
-        member.net._on_member_epoch = partial(member.log.print_epochs, [member])
+    if task.log is not None:
+        task.net._on_member_epoch = partial(task.log.print_epochs, [task])
     try:
-        with member.net._explained_errors():
-            member.net._train(member.rows, member.holdout)
-        if member.log is not None:
-            # A log of somebody else's does not tell of single epochs.
-            member.log.print_epochs([member])
+        with task.net._explained_errors():
+            task.net._train(task.rows, task.holdout)
+        if task.log is not None:
+            # A custom print_log of the net may not have called `_on_member_epoch`.
+            task.log.print_epochs([task])
     except Exception as error:
-        member.error = error
-    member.seconds = time.perf_counter() - start
+        task.error = error
+    task.seconds = time.perf_counter() - start
     if was_interrupted():
         raise KeyboardInterrupt
 

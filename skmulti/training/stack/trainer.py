@@ -1,4 +1,4 @@
-"""Training in step: all members of a stack go through their epochs together, and leave when they are done."""
+"""Train the nets of a stack epoch by epoch; a net leaves the stack when its training ends."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from skmulti.training.stack.rows import Sources, StackedRows
 from skmulti.training.stack.run import RunLosses, TrainingRun
 from skmulti.training.threads import AdaptiveThreads
 
-# Rows of each member that are validated at once: they stay near the processor.
+# Rows of each net that are validated at once, few enough for the processor's cache.
 _ROWS_TO_VALIDATE = 256
 
 
 class StackTrainer:
-    """The training of nets of one shape, each with its own rows, losses, options and end.
+    """Trains nets of one shape, each with its own rows, losses, optimizer options and stopping criterion.
 
     Parameters
     ----------
     runs : sequence of TrainingRun
-        The nets, in the order of falling numbers of batches; see `skmulti.training.stack.plan`.
+        The nets, by decreasing number of batches; see `skmulti.training.stack.plan`.
     sources : Sources
-        Their rows.
+        The rows of their datasets.
     threads : AdaptiveThreads
         Chooses the number of threads of each step.
     """
@@ -50,7 +50,7 @@ class StackTrainer:
         modules = [run.net.module_ for run in runs]
         self._parameters = StackedParameters(modules)
         self._best: dict[TrainingRun, list[Tensor]] = {}
-        self._marks = {run: run.mark() for run in runs if run.is_watched}
+        self._fingerprints = {run: run.fingerprint() for run in runs if run.is_watched}
         self._generators = [run.net._streams.generator() for run in runs]
         self._optimizer = StackedOptimizer(
             [run.net.optimizer_ for run in runs],
@@ -59,22 +59,22 @@ class StackTrainer:
             [len(run.loader) for run in runs],
         )
         for loaders in ([e.loader for e in runs], [e.valid for e in runs if e.valid is not None]):
-            sources.add([(own, e.net.target_scaler_) for own, e in zip(loaders, runs, strict=False)])
+            sources.add([(loader, e.net.target_scaler_) for loader, e in zip(loaders, runs, strict=False)])
         self._bind()
 
     def why_not(self) -> str:
-        """Return why these nets can't be trained as a stack after all, or an empty string."""
+        """Return why the networks can't be evaluated as a stack, or an empty string."""
         if not isinstance(self._network, FunctionalNetwork):
             return ""
         first = self._runs[0]
         rows = self._sources.of(first.loader, first.net.target_scaler_).rows
-        # Batch normalisation wants two rows at least.
+        # Batch normalisation needs at least two rows in training mode.
         return self._network.why_not(rows.gather(torch.zeros(2, dtype=torch.int64))[0])
 
     def epochs(self) -> Generator[list[TrainingRun], None, None]:
-        """Train until nobody is left; yield after each epoch those who began it.
+        """Train until all runs have ended; yield the runs of each epoch after it.
 
-        Who closes the iterator ends the training as an interruption does.
+        Closing the generator ends training as Ctrl-C does.
         """
         try:
             while self._runs:
@@ -82,7 +82,7 @@ class StackTrainer:
                 self._run_epoch()
                 yield begun
         except (KeyboardInterrupt, GeneratorExit):
-            # As in skorch, what was learned so far is kept.
+            # As in skorch, the nets keep the parameters learned so far.
             for run in self._runs:
                 run.is_over = True
             self._leave()
@@ -94,7 +94,7 @@ class StackTrainer:
             raise
 
     def _bind(self) -> None:
-        """Join what belongs to the present members."""
+        """Stack the rows, losses and networks of the present runs."""
         runs = self._runs
         scalers = [run.net.target_scaler_ for run in runs]
         self._rows = StackedRows(
@@ -130,21 +130,21 @@ class StackTrainer:
         if watched:
             self._parameters.fetch(watched)
             for k in watched:
-                _tell_schedule(self._runs[k].net.optimizer_)
-        # Schedules have set what is new in this epoch.
+                _mark_stepped(self._runs[k].net.optimizer_)
+        # Callbacks and schedules may have changed the options at the beginning of the epoch.
         self._optimizer.read_options()
         train = self._train()
         valid = self._validate() if self._valid is not None else [None] * len(self._runs)
-        sound = {k for k, losses in enumerate(zip(train, valid, strict=True)) if all(map(_is_finite, losses))}
-        ending = [k for k in sorted(sound) if self._runs[k].ends_unseen]
+        finite_losses = {k for k, losses in enumerate(zip(train, valid, strict=True)) if all(map(_is_finite, losses))}
+        ending = [k for k in sorted(finite_losses) if self._runs[k].ends_unvalidated]
         self._parameters.publish(ending)
-        sound -= {k for k in ending if not self._runs[k].predicts_well()}
-        finite = self._parameters.renew_good(sorted(sound))
+        good = finite_losses - {k for k in ending if not self._runs[k].predicts_finite()}
+        finite = self._parameters.renew_good(sorted(good))
         self._parameters.publish(watched)
-        way = TrainingLoop("stack", self._network.name, "stacked")
+        loop = TrainingLoop("stack", self._network.name, "stacked")
         for k, run in enumerate(self._runs):
-            run.good.finite = finite[k]
-            run.net.training_loop_ = way
+            run.last_good.finite = finite[k]
+            run.net.training_loop_ = loop
             run.end_epoch(train[k], valid[k])
             if run.improved:
                 self._keep_best(k, run)
@@ -184,14 +184,14 @@ class StackTrainer:
             self._best[run] = [value.clone() for value in values]
 
     def _leave(self) -> None:
-        """Let those go whose training is over."""
-        changed = {e for e in self._runs if e.is_watched and e.mark() != self._marks[e]}
+        """Remove the runs that have ended and those whose net changed so that it no longer fits the stack."""
+        changed = {e for e in self._runs if e.is_watched and e.fingerprint() != self._fingerprints[e]}
         over = [k for k, run in enumerate(self._runs) if run.is_over or run in changed]
         if not over:
             return
         self._release(over)
-        leaving, gone = [self._runs[k] for k in over], set(over)
-        rest = [k for k in range(len(self._runs)) if k not in gone]
+        removed, indices = [self._runs[k] for k in over], set(over)
+        rest = [k for k in range(len(self._runs)) if k not in indices]
         if rest:
             self._parameters.keep(rest)
             self._optimizer.keep(rest, self._parameters)
@@ -199,26 +199,26 @@ class StackTrainer:
         self._generators = [self._generators[k] for k in rest]
         if rest:
             self._bind()
-        for run in leaving:
+        for run in removed:
             best = self._best.pop(run, None)
             numbers = None if best is None else _named(run.net.module_, best)
             if run.is_over:
                 run.end(numbers)
             else:
-                run.go_on_alone(numbers)
+                run.continue_alone(numbers)
 
-    def _release(self, members: Sequence[int]) -> None:
-        """Give members their numbers, what their optimizers remember, and their random streams."""
-        failed = {k for k in members if self._runs[k].task.error is not None}
-        self._parameters.publish([k for k in members if k not in failed])
+    def _release(self, indices: Sequence[int]) -> None:
+        """Copy parameters, optimizer states and random states of some runs back into their nets."""
+        failed = {k for k in indices if self._runs[k].task.error is not None}
+        self._parameters.publish([k for k in indices if k not in failed])
         self._parameters.restore(list(failed))
-        self._optimizer.publish(members)
-        for k in members:
+        self._optimizer.publish(indices)
+        for k in indices:
             self._runs[k].net._streams.follow(self._generators[k])
 
 
 def _named(module: nn.Module, numbers: Sequence[Tensor]) -> dict[str, Tensor]:
-    """Return numbers as a module's `state_dict` names them: a member's names may be others than its neighbour's."""
+    """Return values by their names in the module's `state_dict`; names can differ between the nets of a stack."""
     names = [name for name, _ in (*module.named_parameters(), *module.named_buffers())]
     kept = module.state_dict()
     return {name: value for name, value in zip(names, numbers, strict=True) if name in kept}
@@ -228,8 +228,8 @@ def _is_finite(losses: RunLosses | None) -> bool:
     return losses is None or all(map(math.isfinite, losses.of_terms))
 
 
-def _tell_schedule(optimizer: Any) -> None:
-    """Let a schedule of torch, which warns if nobody steps, see that the optimizer is in use."""
+def _mark_stepped(optimizer: Any) -> None:
+    """Call the optimizer's patched step: torch's schedulers warn if it was never called."""
     if "step" in vars(optimizer):
         optimizer.zero_grad()
         optimizer.step()

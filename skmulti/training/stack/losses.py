@@ -98,7 +98,7 @@ class StackedLosses:
         return sums.view(len(raw), -1, self.n_terms).transpose(0, 1)
 
     def _row_factors(self, sizes: tuple[int, ...], raw: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the factor of a row's loss in the total by raw output, the mask of real rows, and the numbers of rows."""
+        """Return the factor of a row's loss in the total by raw output, the mask of real rows and the row counts."""
         if sizes not in self._factors:
             n_rows = torch.tensor(sizes, dtype=raw.dtype).unsqueeze(1)
             factor = self._by_raw[: len(sizes)] / n_rows.unsqueeze(2)

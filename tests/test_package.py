@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 ROOMS = [".github", "benchmarks", "docs", "examples", "skmulti", "tests"]
 PAGES = ["CHANGELOG.md", "CODE_OF_CONDUCT.md", "CONTRIBUTING.md", "README.md", "SECURITY.md"]
-BESIDE = [*PAGES, "CITATION.cff", "LICENSE", "MANIFEST.in", "Makefile", "constraints.txt"]
+BESIDE = [*PAGES, "CITATION.cff", "LICENSE", "MANIFEST.in", "Makefile", "constraints.txt", "noxfile.py"]
 BUILDING = ["pyproject.toml", "setup.py"]
 MADE = shutil.ignore_patterns("__pycache__", "*.pyc", "output", "*.egg-info")
 

@@ -2,8 +2,8 @@
 Columns that belong together: boxes and rotations
 =================================================
 
-Four columns make a box, three a rotation. Squared errors of the single columns know nothing of that. What changes if
-the loss is that of the whole: the overlap of two boxes, the angle between two rotations?
+Four columns make a box, three a rotation. Squared errors of single columns ignore that. What changes if the loss is
+defined for the whole group: the overlap of two boxes, the angle between two rotations?
 """
 
 # %%
@@ -26,8 +26,8 @@ from skmulti.datasets import load_digit_canvases
 # %%
 # Boxes
 # -----
-# Digits on a canvas; the test canvases show scans that the network has not seen. The group of columns gets a name, and
-# the loss of the group is a parameter, ``loss__box``. The network, its seed and its epochs are the same for both.
+# Digits on a canvas; the test canvases show scans that are not in the training data. The group of columns has a name,
+# and the loss of the group is a parameter, ``loss__box``. Network, seed and epochs are the same for both losses.
 canvases = load_digit_canvases(1000, canvas_shape=(24, 24), size_range=(9, 14), as_frame=True)
 train, test = next(GroupShuffleSplit(1, test_size=0.25, random_state=0).split(canvases.data, groups=canvases.source))
 boxes = canvases.target[["x", "y", "w", "h"]]
@@ -61,9 +61,9 @@ for loss in ("squared_error", "giou"):
 # %%
 # Rotations
 # ---------
-# Three points of a body, seen with a little noise: how is it turned? A rotation vector jumps where it turns by 180
-# degrees, so that neighbours have targets far apart. ``rotation`` lets the network emit a form that does not jump, and
-# predicts rotation vectors all the same.
+# Three points of a body, measured with a little noise: what is its rotation? A rotation vector is discontinuous at 180
+# degrees, so that similar rotations have distant targets. With ``rotation`` the network emits a continuous
+# representation, and predictions are rotation vectors all the same.
 rng = np.random.default_rng(0)
 turns = Rotation.random(1500, random_state=0)
 points = turns.as_matrix() @ rng.normal(size=(3, 3)) + 0.02 * rng.normal(size=(1500, 3, 3))
@@ -89,7 +89,7 @@ left.suptitle("green: true, orange: squared_error, red: giou")
 ax = right.subplots()
 for loss, angles in off.items():
     ax.plot(np.sort(angles), np.linspace(0, 1, len(angles)), label=loss)
-ax.set(xscale="log", xlabel="angle to the true rotation, degrees", ylabel="share of rotations below")
+ax.set(xscale="log", xlabel="angle to the true rotation, degrees", ylabel="fraction of rotations below")
 ax.legend()
 Path("output").mkdir(exist_ok=True)
 fig.savefig("output/boxes_rotations.png", dpi=100)
@@ -97,5 +97,5 @@ fig.savefig("output/boxes_rotations.png", dpi=100)
 # %%
 # What was learned
 # ----------------
-# A group of columns is one term of the table, with a loss that knows what the columns are together. Where a form of the
-# target jumps, as a rotation vector does, no network can learn it column by column; a loss of the whole can.
+# A group of columns is one term, with a loss defined for all of them together. A discontinuous target representation,
+# such as a rotation vector, cannot be learned column by column; a loss of the group uses a continuous one.

@@ -2,9 +2,8 @@
 Four numbers from an image: what one estimator replaces
 =======================================================
 
-Where in the picture is the rectangle, and how large is it? A small convolutional network predicts x, y, w and h from
-``(3, 28, 28)`` images. How much of the usual torch program is left when an estimator does it, and is it the same
-training?
+Where in the image is the rectangle, and how large is it? A small convolutional network predicts x, y, w and h from
+``(3, 28, 28)`` images. How much of the usual torch program does an estimator replace, and is the training the same?
 """
 
 # %%
@@ -40,7 +39,7 @@ X_test, Y_test = draw(200)
 # %%
 # Before: plain torch
 # -------------------
-# A module, whose ``32 * 7 * 7`` somebody counted by hand, and a loop. Prediction, validation, device, batching at
+# A module, with the hand-counted size ``32 * 7 * 7``, and a loop. Prediction, validation, device placement, batches at
 # prediction time and saving are still missing.
 
 
@@ -74,10 +73,9 @@ for X_batch, Y_batch in zip(torch.tensor(X[:320]).split(32), torch.tensor(Y[:320
 # %%
 # After: one estimator
 # --------------------
-# The same blocks, the same loss over all four columns, the same optimizer. ``effort=None`` asks for one plain network
-# and nothing of what the estimator does by default to be more accurate. ``random_state=0`` starts the network as
-# ``torch.manual_seed(0)`` does; to repeat the loop above step for step, the rows keep their order and the targets their
-# scale.
+# The same blocks, the same loss over all four columns, the same optimizer. ``effort=None`` is one plain network without
+# the presets that make the default more accurate. ``random_state=0`` initialises the network as
+# ``torch.manual_seed(0)`` does. To repeat the loop above step by step, rows are not shuffled and targets not scaled.
 from skmulti import MultiOutputCNNRegressor
 
 net = MultiOutputCNNRegressor(
@@ -95,7 +93,7 @@ net = MultiOutputCNNRegressor(
 net.fit(X[:320], Y[:320])
 
 # %%
-# After ten steps both have the same parameters.
+# After ten steps both networks have the same parameters.
 difference = 0.0
 for ours, theirs in zip(net.module_.parameters(), plain.parameters(), strict=True):
     torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=1e-7)
@@ -105,8 +103,8 @@ print(f"largest difference between two parameters after ten steps: {difference:.
 # %%
 # What an estimator adds
 # ----------------------
-# Shuffled rows, standardised targets and a validation share to stop on are a parameter each. The shapes come from
-# the data, and predictions are in pixels.
+# Shuffled rows, standardised targets, and a validation fraction for early stopping are one parameter each. The shapes
+# come from the data, and predictions are in pixels.
 net = MultiOutputCNNRegressor(effort=None, lr=0.002, max_epochs=20, early_stopping=True, random_state=0)
 net.fit(X, Y)
 error = np.abs(net.predict(X_test) - Y_test).mean(axis=0)
@@ -128,6 +126,5 @@ fig.savefig("output/cnn_box.png", dpi=100)
 # %%
 # What was learned
 # ----------------
-# The estimator runs the very training of the plain program: the parameters agree to the last digits. What it takes
-# away is the counting of sizes, the loop and everything around it; what is left to write is the choice of the
-# network, the loss and the optimizer.
+# The estimator runs the same training as the plain program: the parameters agree up to rounding. It replaces the
+# hand-counted sizes, the loop and the code around it; what remains is the choice of network, loss and optimizer.

@@ -2,13 +2,13 @@
 A shared layer and a head per group of columns
 ==============================================
 
-One head for an angle, another for distance and area, on a layer that they share; squared, absolute and squared error,
-summed. In torch that is a module with two outputs and a criterion that knows both. What is it here, and is it the same
-training?
+One head for an angle, another for distance and area, on a shared layer; the loss is the sum of a squared, an absolute
+and a squared error. In torch that is a module with two outputs and a criterion over both. What is it here, and is the
+training the same?
 """
 
 # %%
-# The data: ten measurements of a disc seen under an angle, at a distance.
+# The data: ten measurements of a disc that is seen at an angle, from a distance.
 from pathlib import Path
 
 import matplotlib
@@ -67,9 +67,9 @@ for X_batch, Y_batch in zip(X_ten.split(32), Y_ten.split(32), strict=True):
 # %%
 # After: one estimator
 # --------------------
-# ``heads`` names the groups, ``loss`` the one column that differs from the squared error. ``random_state=0`` starts
-# the network as ``torch.manual_seed(0)`` does; to repeat the loop above step for step, the rows keep their order and
-# the targets their scale.
+# ``heads`` defines the groups, ``loss`` the one column without squared error. ``random_state=0`` initialises the
+# network as ``torch.manual_seed(0)`` does. To repeat the loop above step by step, rows are not shuffled and targets
+# not scaled.
 from skmulti import MultiHeadRegressor
 
 heads = {"direction": ["angle"], "size": ["distance", "area"]}
@@ -87,7 +87,7 @@ net = MultiHeadRegressor(
 net.fit(X_train[:320], Y_train[:320])
 
 # %%
-# After ten steps both have the same parameters.
+# After ten steps both networks have the same parameters.
 difference = 0.0
 for ours, theirs in zip(net.module_.parameters(), plain.parameters(), strict=True):
     torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=1e-7)
@@ -95,10 +95,10 @@ for ours, theirs in zip(net.module_.parameters(), plain.parameters(), strict=Tru
 print(f"largest difference between two parameters after ten steps: {difference:.1e}")
 
 # %%
-# What the names are good for
-# ---------------------------
-# The history holds the loss of every column, the parameters carry the names of their heads, and a weight may be given
-# to a whole head.
+# Where the names appear
+# ----------------------
+# The history has the loss of every column, the parameter names contain the names of the heads, and a loss weight may be
+# given to a whole head.
 net = MultiHeadRegressor(
     heads=heads,
     hidden_layer_sizes=(64,),
@@ -127,5 +127,5 @@ fig.savefig("output/heads.png", dpi=100)
 # %%
 # What was learned
 # ----------------
-# One mapping names the heads and their columns, another the losses, and the training is that of the torch program, to
-# the last digits. Sizes, slices and the order of the outputs are nobody's task any more.
+# One mapping defines the heads and their columns, another the losses, and the training is that of the torch program, up
+# to rounding. Sizes, slices and the order of the outputs follow from the names.

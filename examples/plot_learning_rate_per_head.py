@@ -1,13 +1,13 @@
 """
-A learning rate of its own for one head
-=======================================
+A separate learning rate for one head
+=====================================
 
-Columns converge at different rates: one follows its inputs plainly, another is a fast wave that takes long to find.
-Can the head of the slow column learn faster without unsettling the others?
+Columns converge at different rates: one is linear in its inputs, another oscillates and takes many epochs. Can the head
+of the slow column have a higher learning rate without an effect on the other heads?
 """
 
 # %%
-# The data: a plain column and a wave, from the same two inputs.
+# The data: a linear column and a wave, from the same two inputs.
 from pathlib import Path
 
 import matplotlib
@@ -25,9 +25,8 @@ X = rng.uniform(-1, 1, size=(2000, 2)).astype(np.float32)
 Y = pd.DataFrame({"plain": X[:, 0] + X[:, 1], "wave": np.sin(4 * X[:, 0]) * np.cos(3 * X[:, 1])})
 
 # %%
-# The heads carry the names of their columns, or of the groups in ``heads``, into the parameters of the network. A
-# pattern of parameter names is therefore all that skorch's ``optimizer__param_groups`` needs to give one head its own
-# learning rate.
+# The parameter names of a head contain the name of its column, or of its group in ``heads``. A pattern of
+# parameter names in skorch's ``optimizer__param_groups`` therefore gives one head its own learning rate.
 
 
 def make_net(**params):
@@ -57,12 +56,12 @@ axes[0].legend()
 Path("output").mkdir(exist_ok=True)
 fig.savefig("output/learning_rate_per_head.png", dpi=100)
 
-one, own = (net.history_[-1, "train_loss__wave"] for net in nets.values())
-assert own < one
+single, separate = (net.history_[-1, "train_loss__wave"] for net in nets.values())
+assert separate < single
 
 # %%
 # What was learned
 # ----------------
-# The column with the faster head comes down further in the same number of epochs, and the other column's head keeps
-# its rate. A learning rate per head is a matter of the optimizer, a loss weight one of what is to be learned: a weight
-# also changes what the shared layers care for, a rate of the head does not.
+# The column with the higher learning rate reaches a lower loss in the same number of epochs, and the head of the other
+# column keeps its learning rate. A learning rate per head changes the optimizer, a loss weight the objective: a loss
+# weight also changes the gradient of the shared layers, a learning rate of a head does not.

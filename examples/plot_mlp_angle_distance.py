@@ -1,13 +1,13 @@
 """
-Another loss for each column: an angle and a distance
-=====================================================
+A different loss for each column: an angle and a distance
+=========================================================
 
 Ten measurements, two targets: an angle, learned with squared error, and a distance with a few gross outliers, learned
-with absolute error. In torch that is a criterion that slices columns. What is it here, and is it the same training?
+with absolute error. In torch that is a criterion that slices columns. What is it here, and is the training the same?
 """
 
 # %%
-# The data: a linear mixture of what there is to find. One distance in ten is misread by far.
+# The data: inputs are a linear mixture of the position. One distance in ten is a gross misreading.
 from pathlib import Path
 
 import matplotlib
@@ -32,7 +32,7 @@ X_train, Y_train, X_test, truth_test = X[:1000], Y[:1000], X[1000:], truth[1000:
 # %%
 # Before: plain torch
 # -------------------
-# A module, a criterion that knows the columns by number, a loop.
+# A module, a criterion that selects columns by number, and a loop.
 
 
 class AngleDistanceLoss(nn.Module):
@@ -56,9 +56,9 @@ for X_batch, Y_batch in zip(X_ten.split(32), Y_ten.split(32), strict=True):
 # %%
 # After: one estimator
 # --------------------
-# The losses stand beside the names of their columns. ``effort=None`` asks for one plain network and nothing of what the
-# estimator does by default to be more accurate. ``random_state=0`` starts the network as ``torch.manual_seed(0)`` does;
-# to repeat the loop above step for step, the rows keep their order and the targets their scale.
+# The losses are a mapping from column names. ``effort=None`` is one plain network without the presets that make the
+# default more accurate. ``random_state=0`` initialises the network as ``torch.manual_seed(0)`` does. To repeat the loop
+# above step by step, rows are not shuffled and targets not scaled.
 from skmulti import MultiOutputMLPRegressor
 
 net = MultiOutputMLPRegressor(
@@ -75,7 +75,7 @@ net = MultiOutputMLPRegressor(
 net.fit(X_train[:320], Y_train[:320])
 
 # %%
-# After ten steps both have the same parameters.
+# After ten steps both networks have the same parameters.
 difference = 0.0
 for ours, theirs in zip(net.module_.parameters(), plain.parameters(), strict=True):
     torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=1e-7)
@@ -83,10 +83,10 @@ for ours, theirs in zip(net.module_.parameters(), plain.parameters(), strict=Tru
 print(f"largest difference between two parameters after ten steps: {difference:.1e}")
 
 # %%
-# What another loss changes
-# -------------------------
-# Now a loss is one word, and comparing two of them one line. The misread distances pull the squared error away from
-# the true ones; the absolute error aims at the median and stays.
+# What a different loss changes
+# -----------------------------
+# A loss is one string, and comparing two of them takes one line. With squared error the predictions are biased towards
+# the misread distances; absolute error estimates the median, which they hardly change.
 losses = ["squared_error", "absolute_error"]
 nets = {
     name: MultiOutputMLPRegressor(effort=None, loss={"distance": name}, max_epochs=40, random_state=0).fit(
@@ -113,5 +113,5 @@ fig.savefig("output/mlp_angle_distance.png", dpi=100)
 # %%
 # What was learned
 # ----------------
-# A mapping from column names to losses does what the criterion with its slices does, to the last digits. The loss of
-# a column is a parameter, so that it can be compared, and searched, like any other.
+# A mapping from column names to losses gives the same training as the criterion with its slices, up to rounding. The
+# loss of a column is a parameter, so that it can be compared and searched like any other.

@@ -1,14 +1,14 @@
 """
-How sure is a prediction? Distributions, quantiles, calibrated intervals
-========================================================================
+Predictive uncertainty: distributions, quantiles, calibrated intervals
+======================================================================
 
-Some rows are harder to predict than others. A network that emits a distribution, or several quantiles, says so for
-each row. Are its intervals right, and what about losses that give a point only?
+Some rows are harder to predict than others. A network that emits a distribution, or several quantiles, estimates the
+uncertainty of each row. Do its intervals have the right coverage, and what about losses that give a point only?
 """
 
 # %%
-# The data: two columns over one input, with noise that grows in one direction for one, in the other for the other, and
-# is lopsided for the second.
+# The data: two columns of one input. The noise grows with the input for the first column, and shrinks with it for the
+# second, where it is also skewed.
 from pathlib import Path
 
 import matplotlib
@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from skmulti import MultiOutputMLPRegressor
-from skmulti.prediction.conformal import SplitConformalRegressor
+from skmulti.prediction import SplitConformalRegressor
 
 rng = np.random.default_rng(0)
 
@@ -28,8 +28,8 @@ rng = np.random.default_rng(0)
 def draw(n_rows):
     x = rng.uniform(-2, 2, n_rows)
     smooth = np.sin(2 * x) + (0.1 + 0.2 * (x + 2)) * rng.normal(size=n_rows)
-    lopsided = 100 * x + 50 * (0.2 + 0.3 * (2 - x)) * (rng.gamma(2.0, size=n_rows) - 2)
-    return x[:, None], pd.DataFrame({"smooth": smooth, "lopsided": lopsided})
+    skewed = 100 * x + 50 * (0.2 + 0.3 * (2 - x)) * (rng.gamma(2.0, size=n_rows) - 2)
+    return x[:, None], pd.DataFrame({"smooth": smooth, "skewed": skewed})
 
 
 X, Y = draw(2000)
@@ -39,14 +39,14 @@ grid = np.linspace(-2, 2, 200)[:, None]
 # %%
 # A distribution for one column, three quantiles for the other
 # ------------------------------------------------------------
-# ``gaussian_nll`` learns mean and standard deviation; ``quantile`` with several levels assumes no distribution. Both
-# answer ``predict_quantiles`` and ``predict_interval``; a standard deviation has the first only, so that its column is
-# asked by name.
+# ``gaussian_nll`` estimates mean and standard deviation; ``quantile`` with several levels assumes no distribution. Both
+# support ``predict_quantiles`` and ``predict_interval``. Only the first supports a standard deviation, so that its
+# column is selected by name.
 from skmulti.losses import Quantile
 
 net = MultiOutputMLPRegressor(
     effort=None,
-    loss={"smooth": "gaussian_nll", "lopsided": Quantile(level=(0.05, 0.5, 0.95))},
+    loss={"smooth": "gaussian_nll", "skewed": Quantile(level=(0.05, 0.5, 0.95))},
     lr=0.002,
     max_epochs=40,
     random_state=0,
@@ -67,12 +67,13 @@ covered = {"by the loss": cover(net.predict_interval(X_test, coverage=0.9))}
 # %%
 # Intervals for any loss
 # ----------------------
-# ``SplitConformalRegressor`` holds out a share of the rows and measures how far the truth lies from the predictions.
-# The intervals are right on the average over rows, for any loss and any regressor; they are equally wide everywhere.
+# ``SplitConformalRegressor`` holds out a fraction of the rows and measures the distance between targets and predictions
+# on them. Its intervals have the right coverage on average over rows, for any loss and any regressor; their width is
+# the same everywhere.
 point = MultiOutputMLPRegressor(effort=None, loss="absolute_error", lr=0.003, max_epochs=20, random_state=0)
 conformal = SplitConformalRegressor(point, coverage=0.9, random_state=0).fit(X, Y)
 covered["calibrated"] = cover(conformal.predict_interval(X_test))
-print("\nshare of unseen targets in their 90 % interval\n", pd.DataFrame(covered).round(3).to_string())
+print("\nfraction of held-out targets inside their 90 % interval\n", pd.DataFrame(covered).round(3).to_string())
 assert ((pd.DataFrame(covered) > 0.85) & (pd.DataFrame(covered) < 0.95)).all(axis=None)
 
 # %%
@@ -92,5 +93,5 @@ fig.savefig("output/uncertainty.png", dpi=100)
 # %%
 # What was learned
 # ----------------
-# A loss with a distribution or with quantiles makes intervals as wide as each row needs, right as far as the loss is.
-# Calibrated intervals are right on the average whatever the loss, and equally wide for all rows.
+# A loss with a distribution or with quantiles gives each row its own interval width, with the right coverage if the
+# distribution fits. Calibrated intervals have the right coverage on average for any loss, and one width for all rows.

@@ -2,8 +2,9 @@
 Loss weights as ranges: random, halving and Optuna's search
 ===========================================================
 
-A grid of weights grows with every column. A weight is one number, and its scale is what matters, so that a search may
-as well draw it from a range. Which searches can do that with a net inside a pipeline?
+A grid of loss weights grows exponentially with the number of columns. A loss weight is one number, whose order of
+magnitude matters, so that a search can draw it from a distribution. Which searches can do that with a net in a
+pipeline?
 """
 
 # %%
@@ -39,13 +40,13 @@ def report(label, params, score):
 
 
 plain = dict.fromkeys((prefix + name for name in hard), 1.0)
-report("weights 1", plain, cross_val_score(pipe, X_train, Y_train, cv=3).mean())
+report("all 1", plain, cross_val_score(pipe, X_train, Y_train, cv=3).mean())
 
 # %%
 # Random search
 # -------------
-# Every weight is a parameter of its own, and takes any distribution of SciPy's. R2, the score of the net, judges: the
-# weighted loss can't, since its scale moves with the weights.
+# Every loss weight is a parameter of the estimator, and takes any of SciPy's distributions. Candidates are compared by
+# R2, the net's score, and not by the weighted loss, whose scale changes with the loss weights.
 ranges = {prefix + name: loguniform(0.2, 5.0) for name in hard}
 search = RandomizedSearchCV(pipe, ranges, n_iter=5, cv=3, random_state=0, refit=False).fit(X_train, Y_train)
 report("random", search.best_params_, search.best_score_)
@@ -53,8 +54,8 @@ report("random", search.best_params_, search.best_score_)
 # %%
 # Successive halving
 # ------------------
-# Many candidates with few epochs, the best third of them with three times as many, and so on: the resource is a
-# parameter of the net.
+# Many candidates with few epochs, then the best third of them with three times as many, and so on. The resource is
+# ``max_epochs``, a parameter of the net.
 search = HalvingRandomSearchCV(
     pipe,
     ranges,
@@ -73,7 +74,7 @@ report("halving", search.best_params_, search.best_score_)
 # %%
 # Optuna
 # ------
-# A function of one trial: Optuna proposes the weights, and what came of earlier ones guides it.
+# The objective is a function of one trial: Optuna proposes loss weights that depend on the results of earlier trials.
 optuna.logging.set_verbosity(logging.WARNING)
 
 
@@ -90,5 +91,5 @@ assert min(found.values()) > 0.75
 # %%
 # What was learned
 # ----------------
-# Nothing is to be learned for a weight: it is a number, and each search takes it as it takes any other. On targets that
-# are standardised inside, weights of 1 are hard to beat by much; what a search adds is the knowledge that it is so.
+# A loss weight is a numeric parameter, and every search handles it like any other. With targets that are standardised
+# internally, loss weights of 1 are hard to improve on by much; a search confirms it for the data at hand.

@@ -1,13 +1,13 @@
 """
-A loss of one's own: late is worse than early
-=============================================
+A custom loss: late is worse than early
+=======================================
 
-A delivery is promised some days ahead. A day late costs four times as much as a day early. How much has to be written
-for a loss that knows it, and can a search move its parameter?
+A delivery date is promised some days ahead. A day late costs four times as much as a day early. How much code does a
+loss with these costs take, and can a search set its parameter?
 """
 
 # %%
-# The data: two targets from six inputs, a distance and the days that it takes, which vary more for long distances.
+# The data: two targets from six inputs, a distance and the days of the delivery, whose spread depends on one input.
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,9 +37,10 @@ X_train, X_test, Y_train, Y_test = X[:1000], X[1000:], Y[:1000], Y[1000:]
 # %%
 # The loss
 # --------
-# A frozen dataclass: its fields are its parameters, and ``row_loss`` gives one value per row. A day late (the target
-# is above the prediction) costs ``late`` times as much as a day early, rounded near zero. One column, one raw output,
-# standardised targets and the raw output as the prediction are what the base class says; a loss may say otherwise.
+# A frozen dataclass: its fields are its parameters, and ``row_loss`` returns one value per row. A day late (the target
+# is above the prediction) costs ``late`` times as much as a day early, smoothed near zero. The defaults of the base
+# class are one column, one raw output, standardised targets and the raw output as the prediction; a loss may override
+# them.
 
 
 @dataclass(frozen=True)
@@ -56,8 +57,8 @@ register_loss("late", Late)
 # %%
 # A name like any other
 # ---------------------
-# From here on it is used as the losses of the package are: by name, by class, with parameters, in a search. What the
-# search is judged by is the cost in days, which does not depend on the parameter.
+# It is now used like the losses of the package: by name, by class, with parameters, in a search. The search compares
+# candidates by the cost in days, which does not depend on the parameter.
 
 
 def true_cost(y_true, y_pred):
@@ -84,27 +85,27 @@ plain = make_pipeline(
 plain.fit(X_train, Y_train)
 results = {
     "squared error": true_cost(Y_test, plain.predict(X_test)),
-    "own loss": true_cost(Y_test, search.predict(X_test)),
+    "custom loss": true_cost(Y_test, search.predict(X_test)),
 }
 for name, cost in results.items():
     print(f"{name}: a delivery costs {cost:.2f} on unseen rows")
-assert results["own loss"] < results["squared error"]
+assert results["custom loss"] < results["squared error"]
 
 # %%
 fig, axes = plt.subplots(1, 2, figsize=(9, 4), layout="constrained")
 axes[0].plot(factors, costs, "o-")
 axes[0].set(xscale="log", xlabel="late", ylabel="cost of a delivery, cross-validation")
-for name, fitted in (("squared error", plain), ("own loss", search)):
+for name, fitted in (("squared error", plain), ("custom loss", search)):
     over = Y_test["days"] - fitted.predict(X_test)[:, 1]
     axes[1].hist(over, bins=np.linspace(-6, 6, 49), alpha=0.6, label=f"{name}: {(over > 0).mean():.0%} late")
 axes[1].set(xlabel="days late", ylabel="deliveries")
 axes[1].legend()
 Path("output").mkdir(exist_ok=True)
-fig.savefig("output/own_loss.png", dpi=100)
+fig.savefig("output/custom_loss.png", dpi=100)
 
 # %%
 # What was learned
 # ----------------
-# A loss is a class of a few lines, registered under a name. Its parameters are parameters of the estimator,
-# ``loss__days__late``, and a search over them is a search like any other. Where the search runs in several processes
-# (``n_jobs``), class and registration belong into a module that they all import.
+# A custom loss is a class of a few lines, registered under a name. Its parameters are parameters of the estimator,
+# ``loss__days__late``, which any search can set. For a search in several processes (``n_jobs``), define and register
+# the class in a module that all of them import.

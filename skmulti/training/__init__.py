@@ -1,4 +1,4 @@
-"""How a net is trained: its batches, its random streams, what it records, when it stops."""
+"""Training of networks: batches, random streams, loops, recorded losses and the check for divergence."""
 
 from skmulti.training.divergence import TrainingDivergedError
 from skmulti.training.loader import TensorLoader

@@ -1,4 +1,4 @@
-"""The printed log of an ensemble: a line as soon as members have been through an epoch."""
+"""The printed log of an ensemble: one line per epoch of its members."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Any
 
 import numpy as np
 
-# The column that names members, where a line is not of all that still train.
+# The column with the numbers of members, for lines that do not cover all members.
 MEMBERS = "members"
 
 
 def joint_row(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """Return the mean of each number over members, and the sum of their shares of the time.
+    """Return the mean of each number over members, and the sum of their durations.
 
     Parameters
     ----------
     rows : sequence of mappings
-        One epoch as each member recorded it, with its share of the time as ``dur``.
+        The history row of one epoch for each member; ``dur`` is the duration of the member alone.
 
     Examples
     --------
@@ -43,30 +43,30 @@ class EnsembleLog:
     net : EnsembleNet
         The ensemble.
     print_log : skorch.callbacks.PrintLog
-        What prints a row of its history.
-    parts : sequence of TrainingTask
-        All its members, before they train.
+        The callback that prints a row of the history.
+    tasks : sequence of TrainingTask
+        The tasks of all members, before training.
     """
 
-    def __init__(self, net: Any, print_log: Any, parts: Sequence[Any]) -> None:
-        self._net, self._print_log, self._parts = net, print_log, list(parts)
-        self._n_printed = [0] * len(parts)
+    def __init__(self, net: Any, print_log: Any, tasks: Sequence[Any]) -> None:
+        self._net, self._print_log, self._tasks = net, print_log, list(tasks)
+        self._n_printed = [0] * len(tasks)
         self._names_members: bool | None = None
         print_log.on_train_begin(net)
 
-    def print_epochs(self, parts: Sequence[Any]) -> None:
-        """Print the epochs that members have finished since the last call, one line for those of the same number.
+    def print_epochs(self, tasks: Sequence[Any]) -> None:
+        """Print the epochs that members have completed since the last call, one line per epoch number.
 
         Parameters
         ----------
-        parts : sequence of TrainingTask
-            The members.
+        tasks : sequence of TrainingTask
+            The tasks of the members.
         """
-        told = {id(part) for part in parts}
+        updated = {id(task) for task in tasks}
         new = []
-        for k, part in enumerate(self._parts):
-            if id(part) in told:
-                rows = part.new_epochs()
+        for k, task in enumerate(self._tasks):
+            if id(task) in updated:
+                rows = task.new_epochs()
                 new += [(epoch, k, rows[epoch]) for epoch in range(self._n_printed[k], len(rows))]
                 self._n_printed[k] = max(self._n_printed[k], len(rows))
         new.sort(key=lambda found: found[:2])
@@ -77,8 +77,8 @@ class EnsembleLog:
     def _print(self, epoch: int, places: Sequence[int], rows: Sequence[Mapping[str, Any]]) -> None:
         history = self._net.history_
         if self._names_members is None:
-            self._names_members = len(places) < len(self._parts)
-        # As the last row of the history it looks to any log like the epoch of a single net.
+            self._names_members = len(places) < len(self._tasks)
+        # Added to the history for the time of printing, since print_log prints the last row of a net's history.
         history.new_epoch()
         try:
             history.record("epoch", len(history) + epoch)
@@ -92,7 +92,7 @@ class EnsembleLog:
 
 
 def _numbers(places: Sequence[int]) -> str:
-    """Return the numbers of members, counted from one, as a reader would write them."""
+    """Return the numbers of members, counted from one, as text: "1-3", "1,2,..,9" or "2,5"."""
     numbers = [place + 1 for place in places]
     if len(numbers) > 1 and numbers[-1] - numbers[0] == len(numbers) - 1:
         return f"{numbers[0]}-{numbers[-1]}"

@@ -1,4 +1,4 @@
-"""The losses of an epoch: those of each batch, or those of all rows until somebody asks for batches."""
+"""The losses of an epoch, kept per batch or per row."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ class EpochLosses(Protocol):
 
     @property
     def are_weighted(self) -> bool:
-        """Whether rows have weights or miss targets, so that each term has weights of its own."""
+        """Whether rows have sample weights or missing targets, so that weights differ between terms."""
         ...
 
     def means(self) -> list[float]:
-        """Return the mean of each term over the rows that it saw."""
+        """Return the mean of each term over the rows that have its target."""
         ...
 
     def per_batch(self) -> BatchLosses:
@@ -29,16 +29,16 @@ class EpochLosses(Protocol):
 
 @dataclass(frozen=True)
 class BatchLosses:
-    """The losses of some batches.
+    """The losses of several batches.
 
     Attributes
     ----------
     terms : Tensor of shape (n_batches, n_terms)
-        The loss of each term, not multiplied by its weight.
+        The loss of each term, not multiplied by its loss weight.
     seen : Tensor of shape (n_batches, 1) or (n_batches, n_terms)
-        The weight of the rows that a term saw; their number where all rows weigh one.
+        The sum of the sample weights of the rows that have a target; the number of rows without sample weights.
     are_weighted : bool
-        Whether rows have weights or miss targets, so that each term has weights of its own.
+        Whether rows have sample weights or missing targets, so that weights differ between terms.
 
     Examples
     --------
@@ -54,27 +54,27 @@ class BatchLosses:
 
     @classmethod
     def of(cls, measured: Sequence[tuple[Tensor, Tensor | float]]) -> BatchLosses:
-        """Return the losses of batches that were measured one by one."""
+        """Return the losses of batches that were measured separately."""
         terms, seen = zip(*measured, strict=True)
         if isinstance(seen[0], Tensor):
             return cls(torch.stack(terms), torch.stack(seen), are_weighted=True)
         return cls(torch.stack(terms), torch.tensor(seen, device=terms[0].device)[:, None])
 
-    def room_for(self, n_batches: int) -> BatchLosses:
-        """Return losses of so many batches like these, to be written."""
+    def empty(self, n_batches: int) -> BatchLosses:
+        """Return uninitialized losses of ``n_batches`` batches with the same terms and device."""
         terms, seen = (part.new_empty(n_batches, part.shape[1]) for part in (self.terms, self.seen))
         return BatchLosses(terms, seen, self.are_weighted)
 
     def write(self, part: BatchLosses, start: int) -> int:
-        """Write the losses of some batches, of which the first is at `start`; return where they end."""
+        """Copy the losses of batches to the places from `start` on; return the place after the last one."""
         stop = start + len(part.terms)
         self.terms[start:stop], self.seen[start:stop] = part.terms, part.seen
         return stop
 
     def means(self) -> list[float]:
-        """Return the mean of each term over the rows that it saw."""
+        """Return the mean of each term over the rows that have its target."""
         weight = self.seen.double().sum(0)
-        # A term that saw no row has no mean: it is recorded as 0, as it counts in the total.
+        # A term without targets has no mean: it is recorded as 0, its contribution to the total.
         means: list[float] = torch.where(weight > 0, (self.terms.double() * self.seen).sum(0) / weight, 0.0).tolist()
         return means
 
@@ -85,14 +85,14 @@ class BatchLosses:
 
 @dataclass(frozen=True)
 class RowLosses:
-    """The losses of rows that all weigh one, taken in batches.
+    """The losses of rows without sample weights, trained in batches.
 
     Attributes
     ----------
     values : Tensor of shape (n_rows, n_terms)
         The loss of each row and term.
     batch_size : int
-        The rows of each batch but the last.
+        The rows of each batch except the last.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Ctrl-C ends many trainings, not one: skorch takes it for "stop this training" and goes on."""
+"""End all training runs on Ctrl-C: skorch catches KeyboardInterrupt and ends only the current one."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from contextlib import contextmanager
 from typing import Any
 
 _interrupted = threading.Event()
-_listening = threading.Event()
+_installed = threading.Event()
 
 
 class Interrupts:
-    """What came of Ctrl-C since `ctrl_c` began to listen."""
+    """Whether Ctrl-C was pressed inside a block of `ctrl_c`."""
 
     def check(self) -> None:
-        """Raise KeyboardInterrupt if there was one, whoever caught it."""
+        """Raise KeyboardInterrupt if Ctrl-C was pressed, even if the first exception was caught."""
         if was_interrupted():
             raise KeyboardInterrupt
 
 
 def was_interrupted() -> bool:
-    """Return whether Ctrl-C was pressed inside a block of `ctrl_c`, in whatever thread that runs.
+    """Return whether Ctrl-C was pressed inside a block of `ctrl_c`, which may run in another thread.
 
     Examples
     --------
@@ -35,10 +35,10 @@ def was_interrupted() -> bool:
 
 @contextmanager
 def ctrl_c() -> Iterator[Interrupts]:
-    """Note Ctrl-C inside the block, and raise KeyboardInterrupt as ever.
+    """Record Ctrl-C inside the block; KeyboardInterrupt is raised as usual.
 
-    Only the main thread can listen; elsewhere, and inside another such block, the outer one's notes serve. A
-    handler of somebody else is called first, and what it does not raise is not noted.
+    Python allows signal handlers in the main thread only: in other threads and in nested blocks, the record of the
+    outer block is used. An existing handler is called first; Ctrl-C is recorded only if that handler raises.
 
     Examples
     --------
@@ -47,22 +47,22 @@ def ctrl_c() -> Iterator[Interrupts]:
     ...     interrupts.check()
     """
     before = signal.getsignal(signal.SIGINT) if threading.current_thread() is threading.main_thread() else None
-    if not callable(before) or _listening.is_set():
+    if not callable(before) or _installed.is_set():
         yield Interrupts()
         return
 
-    def note(number: int, frame: Any) -> None:
+    def record(number: int, frame: Any) -> None:
         try:
             before(number, frame)
         except BaseException:
             _interrupted.set()
             raise
 
-    signal.signal(signal.SIGINT, note)
-    _listening.set()
+    signal.signal(signal.SIGINT, record)
+    _installed.set()
     try:
         yield Interrupts()
     finally:
         signal.signal(signal.SIGINT, before)
-        _listening.clear()
+        _installed.clear()
         _interrupted.clear()

@@ -1,4 +1,4 @@
-"""Batches gathered by row index, in one operation each."""
+"""Batches of a dataset, each gathered by row index in one operation."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class TensorLoader:
     drop_last : bool, default=False
         Whether to leave out a last batch that has fewer rows.
     generator : torch.Generator or None, default=None
-        What the order is drawn from. None takes torch's global generator.
+        The generator of the order. None uses torch's global generator.
 
     Examples
     --------
@@ -56,7 +56,7 @@ class TensorLoader:
 
     @staticmethod
     def can_load(dataset: Any) -> bool:
-        """Return whether the rows of ``dataset`` can be gathered by index, with no work of its own per row."""
+        """Return whether the rows of ``dataset`` can be gathered by index, without calling a custom ``__getitem__``."""
         whole = whole_of(dataset)
         if type(whole) is not Dataset:
             return False
@@ -78,10 +78,10 @@ class TensorLoader:
         return self.n_rows - (len(self) - 1) * self.batch_size
 
     def order(self) -> Tensor | None:
-        """Return the positions of the rows of the next pass in the whole dataset; None where they stand in order."""
+        """Return the positions of the next pass's rows in the whole dataset; None if they are 0, 1, 2, ..."""
         rows = torch.as_tensor(np.asarray(self.dataset.indices)) if isinstance(self.dataset, Subset) else None
         if self.shuffle:
-            # The same order as in 64 bits, at half the memory.
+            # The permutation equals that in 64 bits and takes half the memory.
             dtype = torch.int32 if len(self.dataset) < 2**31 else torch.int64
             order = torch.randperm(len(self.dataset), generator=self.generator, dtype=dtype)
             rows = order if rows is None else rows[order]
@@ -100,12 +100,12 @@ class TensorLoader:
 
 
 def whole_of(dataset: Any) -> Any:
-    """Return the dataset that a subset is of, and any other dataset itself."""
+    """Return the dataset of a subset, or the dataset itself."""
     return dataset.dataset if isinstance(dataset, Subset) else dataset
 
 
 def without_read_only(dataset: Any) -> Any:
-    """Return a dataset whose read-only arrays are tensors: torch warns of each row of such an array."""
+    """Return a dataset with read-only arrays converted to tensors, since torch warns about each of their rows."""
     whole = whole_of(dataset)
     arrays = [part for part in (getattr(whole, "X", None), getattr(whole, "y", None)) if isinstance(part, np.ndarray)]
     if type(whole) is not Dataset or all(part.flags.writeable for part in arrays):

@@ -86,7 +86,7 @@ class TensorLoop:
                 return losses
             part = losses.per_batch()
             # Written into one place: small tensors that stay, between large ones that go, would tear the memory.
-            joined = part.room_for(len(loader)) if joined is None else joined
+            joined = part.empty(len(loader)) if joined is None else joined
             n_done = joined.write(part, n_done)
         assert joined is not None
         return joined

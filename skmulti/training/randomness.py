@@ -1,4 +1,4 @@
-"""Everything random of one net, drawn from one seed, with the global generators left as they were."""
+"""The random streams of one net, drawn from one seed; global generators keep their state."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import numpy as np
 import torch
 from sklearn.utils import check_random_state
 
-# Held while torch's global generator draws from the stream of a net: there is one generator for all threads. A forked
-# child has a lock of its own, since nobody in it would release that of its parent.
-_lent = threading.RLock()
+# Held while torch's global generator has the state of a net's stream, since all threads share this generator. A
+# forked child gets a new lock: a thread that holds it in the parent does not exist in the child.
+_lock = threading.RLock()
 
 
 def _renew_lock() -> None:
-    global _lent
-    _lent = threading.RLock()
+    global _lock
+    _lock = threading.RLock()
 
 
 if hasattr(os, "register_at_fork"):
@@ -27,17 +27,17 @@ if hasattr(os, "register_at_fork"):
 
 
 class RandomStreams:
-    """Two streams from one seed: one for what torch draws itself, one for the order of the rows.
+    """Two random streams from one seed: torch's own draws, such as dropout masks, and the order of the rows.
 
-    Two, so that another trainer can repeat the order of the rows without drawing the same dropout masks. The
-    first is torch's global generator under ``torch.manual_seed(seed)``.
+    They are separate so that the order of the rows does not depend on how many numbers the network draws. The first
+    is that of torch's global generator after ``torch.manual_seed(seed)``.
 
     Parameters
     ----------
     random_state : int, numpy.random.RandomState or None
         As in scikit-learn.
     device : str or torch.device, default="cpu"
-        Where the net trains: the generator of a CUDA device is kept as well.
+        The device of the net; for CUDA, the stream includes the generator of the device.
 
     Attributes
     ----------
@@ -77,14 +77,14 @@ class RandomStreams:
 
     @contextmanager
     def active(self) -> Iterator[None]:
-        """Let torch draw from this stream inside the block, and from its own afterwards.
+        """Let torch draw from this stream inside the block; its global state is restored afterwards.
 
-        Other threads wait for the end of the block before they draw from a stream of theirs.
+        A lock excludes blocks of other threads until the block ends.
         """
         if self._depth:
             yield
             return
-        with _lent, torch.random.fork_rng(devices=self._cuda):
+        with _lock, torch.random.fork_rng(devices=self._cuda):
             torch.set_rng_state(self._state)
             for index in self._cuda:
                 if self._cuda_state is None:
@@ -101,17 +101,17 @@ class RandomStreams:
                     self._cuda_state = torch.cuda.get_rng_state(index)
 
     def seeds_of_members(self, n_members: int) -> list[int]:
-        """Return a seed for each member of an ensemble; those of fewer members are the first of those of more."""
+        """Return a seed for each member of an ensemble; they do not change when members are added."""
         return [int(child.generate_state(1)[0]) for child in np.random.SeedSequence(self.seed).spawn(n_members)]
 
     def generator(self) -> torch.Generator:
-        """Return a generator that draws what torch would draw from this stream."""
+        """Return a generator with the state of torch's own stream."""
         generator = torch.Generator()
         generator.set_state(self._state)
         return generator
 
     def follow(self, generator: torch.Generator) -> None:
-        """Let torch's own stream go on where a generator has come to."""
+        """Continue torch's own stream from the state of a generator."""
         self._state = generator.get_state()
 
     def __getstate__(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""As many threads as the work is worth, inside the work only."""
+"""The number of torch threads, chosen by the size of a step and limited to the time of training or prediction."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from typing import Any
 import torch
 from torch import nn
 
-# Multiplications of one step for which a further thread pays. Below, threads wait for one another longer than they
-# work, and on a machine with other things to do they wait many times as long.
+# Multiplications per thread in one step. Below, threads spend more time synchronizing than computing, and on a busy
+# machine many times more.
 _WORK_PER_THREAD = 10_000_000
-# The process in which torch's threads can be used, see `available_threads`.
+# The process that imported torch: in its forked children only one thread is safe, see `available_threads`.
 _IMPORTED_IN = os.getpid()
 
 
 def available_threads() -> int:
-    """Return how many threads torch may use in this process: one in a forked child, else as many as it has now.
+    """Return the number of threads torch may use: one in a forked child, else its present number.
 
-    fork copies the memory of a process and not its threads: a child that hands work to OpenMP threads its parent
-    started waits for them forever.
+    fork copies the memory of a process but not its threads: an OpenMP region in the child deadlocks, since the threads
+    that the parent started do not exist.
     """
     return _threads_outside() if os.getpid() == _IMPORTED_IN else 1
 
 
 def choose_threads(n_threads: Any, work: int) -> int:
-    """Return the number of threads for steps of so many multiplications: the given one, or one by their number.
+    """Return the number of threads for steps of ``work`` multiplications.
 
-    The choice is never more than torch has now, and depends on sizes alone, so that a run can be repeated. In a forked
-    child it is one, whatever was given.
+    A given number is used as it is. "auto" depends only on `work` and is at most torch's present number, so that
+    results are reproducible. In a forked child it is one in either case.
     """
     if n_threads != "auto" and os.getpid() == _IMPORTED_IN:
         return int(n_threads)
@@ -40,7 +40,7 @@ def choose_threads(n_threads: Any, work: int) -> int:
 
 
 def multiplications(module: nn.Module, input_shape: tuple[int, ...]) -> int:
-    """Return about how many multiplications the module needs for one row: at most, since images shrink on the way."""
+    """Return an upper bound of the multiplications for one row; strides and pooling of images are ignored."""
     work = 0
     for part in module.modules():
         weight = getattr(part, "weight", None)
@@ -51,32 +51,32 @@ def multiplications(module: nn.Module, input_shape: tuple[int, ...]) -> int:
 
 
 class _Limits:
-    """The blocks of `limited_threads` that are open in this process.
+    """The open blocks of `limited_threads` in this process.
 
-    torch keeps a number for each thread, and gives a new thread the one that was set last: inside a block of another
-    thread, that is not the number of the process.
+    torch stores the number per thread and gives a new thread the one set last. While another thread is inside a block,
+    that is the limit of the block and not the number of the process.
     """
 
     def __init__(self) -> None:
-        self.renew()
+        self.reset()
 
-    def renew(self) -> None:
-        self._lock, self._known = threading.Lock(), threading.local()
+    def reset(self) -> None:
+        self._lock, self._in_block = threading.Lock(), threading.local()
         self._n_open, self._outside = 0, 1
 
     def outside(self) -> int:
-        """Return the number that this thread has where it is not limited by the block of another one."""
+        """Return the number of threads outside of all blocks, as seen by this thread."""
         n_threads: int = torch.get_num_threads()
-        return self._outside if self._n_open and not hasattr(self._known, "yes") else n_threads
+        return self._outside if self._n_open and not hasattr(self._in_block, "entered") else n_threads
 
     def open(self) -> int:
-        """Note that a block begins; return the number outside of it."""
+        """Register a block; return the number of threads outside of it."""
         with self._lock:
             outside = self.outside()
             if not self._n_open:
                 self._outside = outside
             self._n_open += 1
-        self._known.yes = True
+        self._in_block.entered = True
         return outside
 
     def close(self) -> None:
@@ -87,13 +87,13 @@ class _Limits:
 _limits = _Limits()
 _threads_outside = _limits.outside
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_limits.renew)
+    os.register_at_fork(after_in_child=_limits.reset)
 
 
 class limited_threads:  # noqa: N801
-    """Let torch use ``n_threads`` threads inside a block, and as many as before afterwards.
+    """Let torch use ``n_threads`` threads inside a block, then restore the number from before.
 
-    A class, and not a generator, since a prediction of one row takes little longer than one.
+    A class, because the overhead of a generator-based context manager is noticeable in predictions of one row.
     """
 
     def __init__(self, n_threads: int) -> None:
@@ -111,20 +111,20 @@ class limited_threads:  # noqa: N801
 
 
 def usable_threads() -> limited_threads:
-    """Return a context in which torch uses no threads that this process lacks, see `available_threads`."""
+    """Return a context with the number of threads that is safe in this process, see `available_threads`."""
     return limited_threads(available_threads())
 
 
 class AdaptiveThreads(limited_threads):
-    """Several threads for steps while they are faster than one, else one.
+    """Use several threads for steps while they are faster than one, else one.
 
-    Threads inside an operation wait for one another at its end: where others want the cores, that takes many times as
-    long as the work. The numbers that are computed do not depend on the choice.
+    Threads synchronize at the end of each operation: if other processes occupy the cores, this takes many times as long
+    as the computation. Results do not depend on the choice.
 
     Parameters
     ----------
     n_threads : int
-        The most threads.
+        The largest number of threads.
 
     Examples
     --------
@@ -136,9 +136,9 @@ class AdaptiveThreads(limited_threads):
 
     def __enter__(self) -> AdaptiveThreads:  # type: ignore[override]
         super().__enter__()
-        self._course = _course(self._n_threads)
+        self._trials = _trials(self._n_threads)
         self._spent, self._n_done = 0.0, 0
-        self._use(*next(self._course))
+        self._use(*next(self._trials))
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -146,16 +146,16 @@ class AdaptiveThreads(limited_threads):
         _limits.close()
 
     def begin_step(self) -> None:
-        """Say that a step begins."""
+        """Start the timer of a step."""
         self._start = time.perf_counter()
 
     def end_step(self, n_members: int) -> None:
-        """Say that a step of so many members has ended, and let the next have the threads that are faster."""
+        """Stop the timer of a step of ``n_members`` networks and set the number of threads of the next step."""
         self._spent += time.perf_counter() - self._start
         self._n_done += n_members
         self._n_steps -= 1
         if not self._n_steps:
-            self._use(*self._course.send(self._spent / self._n_done))
+            self._use(*self._trials.send(self._spent / self._n_done))
             self._spent, self._n_done = 0.0, 0
 
     def _use(self, n_threads: int, n_steps: int) -> None:
@@ -163,19 +163,20 @@ class AdaptiveThreads(limited_threads):
         self._n_steps = n_steps
 
 
-def _course(n_threads: int) -> Generator[tuple[int, int], float, None]:
-    """Yield how many threads the next so many steps have; take how long one member's step took."""
-    wait = 100
+def _trials(n_threads: int) -> Generator[tuple[int, int], float, None]:
+    """Yield pairs (number of threads, number of steps); receive the mean time of a step per network."""
+    # Steps until the next comparison; doubled each time, so that comparisons take a vanishing fraction of the time.
+    n_steps = 100
     while True:
-        # What is not timed warms up.
+        # The first steps after a change are not compared: they warm up threads and caches.
         yield n_threads, 2
-        together = yield n_threads, 4
+        seconds_several = yield n_threads, 4
         if n_threads == 1:
-            wait = 10**9
+            n_steps = 10**9
         else:
             yield 1, 1
-            alone = yield 1, 3
-            while together < alone:
-                together = yield n_threads, 25
-        yield 1, wait
-        wait *= 2
+            seconds_single = yield 1, 3
+            while seconds_several < seconds_single:
+                seconds_several = yield n_threads, 25
+        yield 1, n_steps
+        n_steps *= 2

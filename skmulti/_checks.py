@@ -1,4 +1,4 @@
-"""Checks that all rooms share: numbers, finite values, names of columns."""
+"""Validation that all rooms share: numeric, finite and named data, suggestions, warnings."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ from sklearn.utils.validation import check_consistent_length
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
-# How the names of types of dates begin.
-_OF_TIME = ("date", "time", "duration", "period")
+# The first letters of the dtypes of dates and durations in pandas, polars and pyarrow.
+_DATES = ("date", "time", "duration", "period")
+# Networks train in single precision, in which larger values are infinite.
 _LARGEST = np.finfo(np.float32).max
 # Two words of three letters that share two of them have a similarity of 2/3, above difflib's cutoff of 0.6.
 _CUTOFF_FOR_SHORT_NAMES = 0.7
@@ -83,13 +84,13 @@ def series_labels(values: Any) -> tuple[Any, ...] | None:
 
 
 def has_nan(values: np.ndarray) -> bool:
-    """Return whether a value is NaN, with no array of answers where none is."""
+    """Return whether a value is NaN, without an array of booleans in the usual case: a finite sum has no NaN."""
     with np.errstate(over="ignore", invalid="ignore"):
         return math.isnan(values.sum()) and bool(np.isnan(values).any())
 
 
 def check_same_length(parameters: tuple[str, str], *values: Any) -> None:
-    """Raise a ValueError if inputs and targets have other numbers of rows."""
+    """Raise a ValueError if inputs and targets have different numbers of rows."""
     try:
         check_consistent_length(*values)
     except ValueError as error:
@@ -98,7 +99,7 @@ def check_same_length(parameters: tuple[str, str], *values: Any) -> None:
 
 @contextmanager
 def named(parameter: str) -> Iterator[None]:
-    """Let errors of scikit-learn, which speaks of X, speak of the parameter."""
+    """Put the name of the parameter into errors of scikit-learn, which always names X."""
     try:
         yield
     except ValueError as error:
@@ -109,7 +110,7 @@ def named(parameter: str) -> Iterator[None]:
 
 
 def refuse_containers(values: Any, parameter: str) -> None:
-    """Raise a TypeError for tables and data sets of other libraries, with what makes an array of them."""
+    """Raise a TypeError for containers that are not arrays, with the conversion that makes an array of them."""
     if isinstance(values, np.ndarray) and values.dtype.names is not None:
         raise TypeError(
             f"{parameter} must be an array of one dtype. Got a structured array with the fields "
@@ -129,7 +130,7 @@ def refuse_containers(values: Any, parameter: str) -> None:
         ("pyarrow", "Table"): "{0}.to_pandas()",
         ("pyarrow", "RecordBatch"): "{0}.to_pandas()",
         ("datasets", "Dataset"): "{0}.to_pandas()",
-        ("datasets", "DatasetDict"): "the to_pandas() of one of its parts",
+        ("datasets", "DatasetDict"): "the to_pandas() of one of its splits",
         ("datasets", "IterableDataset"): "an array of its rows",
         ("numpy", "matrix"): "np.asarray({0})",
     }
@@ -166,7 +167,7 @@ def to_numbers(values: Any, parameter: str, *, fitted: bool = False) -> Any:
     values = without_mask(values)
     if isinstance(values, torch.Tensor):
         values = values.detach().cpu()
-        # NumPy has no bfloat16, of which single precision keeps every digit.
+        # NumPy has no bfloat16; float32 represents all of its values exactly.
         values = (values.float() if values.dtype is torch.bfloat16 else values).numpy()
     if isinstance(values, (list, tuple)):
         values = _stacked(values, parameter)
@@ -176,7 +177,7 @@ def to_numbers(values: Any, parameter: str, *, fitted: bool = False) -> Any:
         )
     if hasattr(values, "columns"):
         refuse_repeated_names(values, parameter)
-        for name, label, dtype in zip(_column_names(values) or (), values.columns, values.dtypes, strict=True):
+        for name, label, dtype in zip(column_names(values) or (), values.columns, values.dtypes, strict=True):
             _refuse_non_numeric(values[label], dtype, f"{parameter}, column {name!r},", fitted=fitted)
     elif isinstance(getattr(values, "dtype", None), np.dtype) and values.dtype.kind in "OSU":
         _refuse_non_numeric(values, values.dtype, parameter, fitted=fitted)
@@ -187,22 +188,23 @@ def to_numbers(values: Any, parameter: str, *, fitted: bool = False) -> Any:
 
 
 def _stacked(values: Any, parameter: str) -> np.ndarray:
-    """Return a list of rows as an array."""
+    """Return a list of rows as an array, or raise a ValueError if the rows differ in length."""
     try:
         return np.asarray(values)
     except (TypeError, ValueError) as error:
         raise ValueError(
-            f"{parameter} must be an array, or a list of rows of numbers that are all of one length. "
-            f"Got a {type(values).__name__} of which NumPy can make no array: {error}"
+            f"{parameter} must be an array, or a list of rows of numbers of the same length. "
+            f"Got a {type(values).__name__} that NumPy cannot convert: {error}"
         ) from error
 
 
 def _kind(values: Any) -> str:
-    """Return what something is, with its value where that is short."""
+    """Return the value of a short string or number, and the name of the type of anything else."""
     return repr(values) if isinstance(values, (str, int, float)) and len(repr(values)) < 40 else type(values).__name__
 
 
-def _column_names(values: Any) -> tuple[str, ...] | None:
+def column_names(values: Any) -> tuple[str, ...] | None:
+    """Return the names of a data frame's columns, or of a Series, as strings; None for anything else."""
     if hasattr(values, "columns"):
         return tuple(map(str, values.columns))
     name = getattr(values, "name", None)
@@ -210,27 +212,27 @@ def _column_names(values: Any) -> tuple[str, ...] | None:
 
 
 def refuse_repeated_names(values: Any, parameter: str) -> None:
-    """Raise a ValueError if a data frame has two columns of one name."""
-    names = _column_names(values) or ()
+    """Raise a ValueError if a data frame has two columns with the same name."""
+    names = column_names(values) or ()
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise ValueError(f"{parameter} must name each column once. Got {', '.join(map(repr, twice))} twice.")
 
 
 def _refuse_non_numeric(values: Any, dtype: Any, what: str, *, fitted: bool = False) -> None:
-    """Refuse values that can't be read as real numbers; `what` names them."""
+    """Raise an error if values cannot be read as real numbers; `what` is their name in the message."""
     text = str(dtype).lower()
     if text.startswith("complex"):
         raise ValueError(f"Complex data not supported. {what} must hold real numbers. Got dtype {dtype} instead.")
     if text.startswith("sparse"):
         raise ValueError(f"{what} must be dense. Got dtype {dtype} instead; use the data frame's .sparse.to_dense().")
     advice = "Encode it first, for example with a ColumnTransformer."
-    if what.startswith("X") and not text.startswith(("interval", *_OF_TIME)):
-        advice += " Or use categorical_inputs='one_hot', for columns of categories or words in a data frame."
-    if fitted and not text.startswith(("interval", *_OF_TIME)):
+    if what.startswith("X") and not text.startswith(("interval", *_DATES)):
+        advice += " Or use categorical_inputs='one_hot', for columns of categories or strings in a data frame."
+    if fitted and not text.startswith(("interval", *_DATES)):
         what = f"{what.removesuffix(',')}, which held numbers in fit,"
         advice = "Convert it to numbers, with NaN for missing values."
-    if text.startswith(("cat", "enum", "interval", *_OF_TIME)):
+    if text.startswith(("cat", "enum", "interval", *_DATES)):
         raise ValueError(f"{what} must hold numbers. Got dtype {dtype} instead. {advice}")
     if text.startswith(("obj", "str", "utf8", "<u", "|s")):
         try:
@@ -240,7 +242,22 @@ def _refuse_non_numeric(values: Any, dtype: Any, what: str, *, fitted: bool = Fa
 
 
 def check_finite(values: np.ndarray, names: Any, parameter: str, advice: str = "", *, missing: bool = False) -> None:
-    # One pass over the data where all is well: a sum is finite only if all of its parts are.
+    """Raise a ValueError if values contain NaN, infinity or values too large for float32, with a count per column.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_rows, ...)
+        The values.
+    names : sequence of str or None
+        The names of the columns; None for positions.
+    parameter : str
+        The name of the values in messages.
+    advice : str, default=""
+        What to do about NaN, added to the message.
+    missing : bool, default=False
+        Whether values may be NaN.
+    """
+    # One pass over valid data: a sum is finite only if all of its summands are.
     with np.errstate(over="ignore", invalid="ignore"):
         finite = math.isfinite(values.sum())
         if finite and (values.dtype == np.float32 or np.max(np.abs(values), initial=0.0) <= _LARGEST):
@@ -254,6 +271,7 @@ def check_finite(values: np.ndarray, names: Any, parameter: str, advice: str = "
 
 
 def _where(bad: np.ndarray, names: Any) -> str:
+    """Return the number of bad values per column, or in all rows of an array of images."""
     if bad.ndim > 2:
         n_values, n_rows = int(bad.sum()), int(bad.reshape(len(bad), -1).any(1).sum())
         return f"{n_values} value{'s' * (n_values > 1)} in {n_rows} row{'s' * (n_rows > 1)}"
@@ -266,19 +284,19 @@ def _where(bad: np.ndarray, names: Any) -> str:
 
 
 def without_mask(values: Any) -> Any:
-    """Return a masked array as an ordinary one, NaN where it was masked; anything else as it is.
+    """Return a masked array as an ordinary array with NaN where it is masked, and anything else unchanged.
 
-    scikit-learn's validation and `numpy.asarray` drop the mask, and what lies under it would be taken for data.
+    scikit-learn's validation and `numpy.asarray` drop the mask and keep the values under it.
 
     Parameters
     ----------
     values : object
-        A masked array, a list that has some, or anything else.
+        A masked array, a list of masked arrays, or anything else.
 
     Returns
     -------
     values : object
-        Of a masked array an ndarray: integers become double precision where some are masked.
+        An ndarray for a masked array, in double precision if it holds integers of which some are masked.
 
     Examples
     --------
@@ -287,7 +305,7 @@ def without_mask(values: Any) -> Any:
     >>> without_mask(np.ma.array([1, -999], mask=[False, True]))
     array([ 1., nan])
     """
-    if isinstance(values, (list, tuple)) and any(isinstance(part, np.ma.MaskedArray) for part in values):
+    if isinstance(values, (list, tuple)) and any(isinstance(row, np.ma.MaskedArray) for row in values):
         values = np.ma.asarray(values)
     if not isinstance(values, np.ma.MaskedArray):
         return values
@@ -298,19 +316,20 @@ def without_mask(values: Any) -> Any:
     return np.ma.filled(values.astype(numbers), np.nan)
 
 
-# Between the user's line and ours: searches and pipelines, skorch's loop, workers, decorators.
+# Packages whose frames stand between the user's call and the cause of a warning: searches, pipelines, skorch's loop,
+# workers and decorators.
 _LIBRARIES = {"concurrent", "contextlib", "functools", "joblib", "skmulti", "sklearn", "skorch", "threading", "torch"}
 
 
 def warn(message: str, category: type[Warning] = UserWarning) -> None:
-    """Warn with the file and line of the user's call, however deep in libraries the cause is found.
+    """Warn with the file and the line of the user's call, the first frame outside of the libraries.
 
     The `skip_file_prefixes` of `warnings.warn`, which does the same, needs Python 3.12.
 
     Parameters
     ----------
     message : str
-        What is wrong, and the way out.
+        The problem and the way out.
     category : type of Warning, default=UserWarning
         The class of the warning.
 

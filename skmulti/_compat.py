@@ -1,7 +1,7 @@
-"""Private and version-dependent names of scikit-learn, skorch and torch, each with its reason.
+"""Private and version-dependent names of scikit-learn, skorch and torch, with the reason for each.
 
 No other file of the package names them (``tests/test_architecture.py`` checks this), so that only this file changes
-with a new release of one of the three. Tried with scikit-learn 1.7 to 1.9, skorch 1.2 to 1.4 and torch 2.6 to 2.13.
+with a new release of these packages. Tested with scikit-learn 1.7 to 1.9, skorch 1.2 to 1.4 and torch 2.6 to 2.13.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ import torch
 # is no public counterpart.
 from sklearn.base import _fit_context as fit_context
 
-# Takes rows of arrays, data frames, sparse matrices and lists alike.
+# Selects rows of arrays, data frames, sparse matrices and lists alike.
 from sklearn.utils import _safe_indexing as safe_indexing
 
-# Moves scores between array namespaces, as scikit-learn's own cross-validation does.
+# Move scores between array namespaces, as scikit-learn's cross-validation does.
 from sklearn.utils._array_api import device, get_namespace
 
 # The types of `_parameter_constraints`.
@@ -27,10 +27,10 @@ from sklearn.utils._param_validation import (
 )
 from sklearn.utils._param_validation import StrOptions as _StrOptions
 
-# Whether metadata routing is on: the searches route as scikit-learn's do.
+# Whether metadata routing is enabled: the searches route metadata as scikit-learn's searches do.
 from sklearn.utils.metadata_routing import _routing_enabled as routing_enabled
 
-# Cuts the rows of one fold out of X and y, precomputed kernels included.
+# Selects the rows of one fold from X and y, including precomputed kernels.
 from sklearn.utils.metaestimators import _safe_split as safe_split
 
 # The checks that scikit-learn's own metrics and searches apply to weights, fit parameters and numbers of rows.

@@ -200,9 +200,9 @@ def test_no_seed_gives_other_canvases_each_time():
         ({"size_range": (5, 9)}, "The 'size_range' parameter must start at 8 pixels, "),
         (
             {"size_range": (20, 10)},
-            "'size_range' parameter must be two finite numbers, least first.",
+            "'size_range' parameter must be two finite numbers in increasing order.",
         ),
-        ({"angle_range": (0, np.inf)}, "'angle_range' parameter must be two finite numbers, "),
+        ({"angle_range": (0, np.inf)}, "'angle_range' parameter must be two finite numbers in increasing order. "),
         ({"angle_range": (0, 361)}, "The 'angle_range' parameter must span 360 degrees or less."),
     ],
 )

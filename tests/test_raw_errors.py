@@ -47,7 +47,7 @@ def refused(message, error=ValueError):
 
 
 SUPPORTED = "must be an array, a data frame, a tensor or a list of rows. Got "
-PARTS = "use arrays or tensors of its inputs and its targets, fit(X, y)."
+PARTS = "use arrays or tensors of its inputs and its targets, fit(X, y) and predict(X)."
 CONTAINERS = {
     "lazy frame": (
         lambda: pytest.importorskip("polars").DataFrame(X).lazy(),

@@ -1,4 +1,4 @@
-"""Scanned digits at any place, in any size and rotation."""
+"""Images of scanned digits at random positions, in random sizes and rotations."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from sklearn.utils import Bunch, check_random_state
 
 _POSE_NAMES = ["x", "y", "w", "h", "angle"]
 _SCAN_PIXELS = 8  # scikit-learn's scans are 8 x 8
-_PADDING = 3  # empty scan pixels round a scan: as far as a cubic spline reaches
-_GREY_LEVEL = 1 / 16  # scans hold the grey levels 0 to 16; what is fainter than one is background
+_PADDING = 3  # empty pixels around a scan: the support of a cubic spline
+_GREY_LEVEL = 1 / 16  # scans have the grey levels 0 to 16; fainter values are background
 _SPREAD = (_SCAN_PIXELS + 1) / _SCAN_PIXELS * sqrt(2)  # the diagonal of an interpolated scan
 
 _DESCR = """\
@@ -42,31 +42,31 @@ def load_digit_canvases(
     return_X_y: bool = False,
     as_frame: bool = False,
 ) -> Any:
-    """Load scanned digits pasted at random on canvases, to predict place, size and rotation.
+    """Load scanned digits at random positions on canvases, to predict position, size and rotation.
 
     Each canvas shows one of scikit-learn's real 8 x 8 scans, scaled and rotated by a cubic spline
-    and placed so that all of it is visible. Size and angle are uniform in their ranges, the place
+    and placed so that all of it is visible. Size and angle are uniform in their ranges; the position
     is uniform among those that leave the whole digit on the canvas.
 
     Parameters
     ----------
     n_samples : int, default=2000
-        How many canvases. Each scan is used once before one is used twice: more canvases than scans
-        show the same scans in other poses.
+        The number of canvases. Each scan is used once before any scan is used again; more canvases
+        than scans show the same scans in other poses.
     canvas_shape : tuple of int, default=(32, 32)
         Height and width of a canvas, in pixels.
     digits : sequence of int, default=(0, 1, 2, 3, 4, 5, 6, 7, 8, 9)
-        Which digits to show.
+        The digits to show.
     size_range : tuple of float, default=(10.0, 20.0)
-        The least and the largest side of a scan on the canvas, in pixels: about the height of the
+        The smallest and the largest side of a scan on the canvas, in pixels: about the height of the
         upright digit. At least 8, the side of the scan itself.
     angle_range : tuple of float, default=(-60.0, 60.0)
-        The least and the largest rotation, in degrees, counter-clockwise, at most 360 apart.
+        The smallest and the largest rotation, in degrees, counter-clockwise, at most 360 apart.
         ``(-60, 60)`` gives angles in [300, 360) and [0, 60): an angle that wraps around. For the full
-        circle choose digits that tell their angle (see Notes).
+        circle choose digits whose angle is unambiguous (see Notes).
     random_state : int, RandomState or None, default=0
-        Decides scan, size, angle and place of each canvas. None gives other canvases each time. No
-        global generator is used.
+        Seed of the scan, size, angle and position of each canvas. None gives different canvases in
+        each call. No global generator is used.
     return_X_y : bool, default=False
         Return ``(data, target)`` instead of a `Bunch`.
     as_frame : bool, default=False
@@ -97,13 +97,13 @@ def load_digit_canvases(
     Raises
     ------
     ValueError
-        If `n_samples` is less than 1, `digits` is empty or no digits, a range is none, or
-        `canvas_shape` is too small for the largest digit.
+        If `n_samples` is less than 1, `digits` is empty or contains other values than digits, a
+        range is invalid, or `canvas_shape` is too small for the largest digit.
 
     Notes
     -----
-    Train and test canvases may show the same scan, in other poses, unless they are split by scan,
-    as below: split them so for an honest test error.
+    Training and test canvases may show the same scan in different poses; split them by scan, as
+    below, for an unbiased test error.
 
     Why not the full circle: 0, 1 and 8 look much the same upside down, and so do some 2; 6 and 9
     turn into each other. By the nearest of the scans left, rotated in steps of 15 degrees over the
@@ -140,7 +140,7 @@ def load_digit_canvases(
     patches = _render(scans.images[source] / 16, size / _SCAN_PIXELS, angle, shift)
     data, box = _place(patches, canvas_shape, rng)
 
-    # % 360 of a tiny negative number is 360.0 once rounded, hence twice.
+    # Twice, since a tiny negative number % 360 is rounded to 360.0.
     target: Any = np.column_stack([box, angle % 360 % 360])
     if as_frame:
         import pandas as pd
@@ -159,10 +159,10 @@ def load_digit_canvases(
 
 
 def _render(scans: np.ndarray, scale: np.ndarray, angle: np.ndarray, shift: np.ndarray) -> np.ndarray:
-    """Return each scan scaled, rotated and moved by a part of a pixel, on a patch that fits all.
+    """Return each scan scaled, rotated and shifted by a fraction of a pixel, on patches of one size.
 
-    Each pixel of the patches looks up its place in the scans, which lie below one another in one
-    mosaic so that one call interpolates them all.
+    Each pixel of a patch is interpolated at its position in the scan. The scans are stacked into one
+    mosaic, so that a single call interpolates all of them.
     """
     n_scans, tile = len(scans), _SCAN_PIXELS + 2 * _PADDING
     mosaic = np.pad(scans, ((0, 0), (_PADDING, _PADDING), (_PADDING, _PADDING)))
@@ -174,7 +174,7 @@ def _render(scans: np.ndarray, scale: np.ndarray, angle: np.ndarray, shift: np.n
     cos, sin = (f(np.deg2rad(angle))[:, None, None] for f in (np.cos, np.sin))
     scale = scale[:, None, None]
     row, column = (cos * down + sin * right) / scale, (cos * right - sin * down) / scale
-    # The spline is 0 on the ring of empty pixels round a scan; beyond, it only ripples.
+    # The spline is 0 at the empty pixels around a scan; beyond them it oscillates.
     reach = (_SCAN_PIXELS + 1) / 2
     inside = (np.abs(row) < reach) & (np.abs(column) < reach)
     which = np.nonzero(inside)[0]
@@ -192,7 +192,7 @@ def _render(scans: np.ndarray, scale: np.ndarray, angle: np.ndarray, shift: np.n
 def _place(
     patches: np.ndarray, canvas_shape: tuple[int, int], rng: np.random.RandomState
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Cut the visible box out of each patch, put it anywhere on a canvas; return x, y, w, h too."""
+    """Copy the visible box of each patch to a random position on a canvas; return canvases and x, y, w, h."""
     n_samples = len(patches)
     canvases = np.zeros((n_samples, *canvas_shape), dtype=np.float32)
     cuts, starts = [], []
@@ -236,7 +236,7 @@ def _check_canvas_parameters(n_samples: Any, canvas_shape: Any, size_range: Any,
 
 def _check_range(name: str, given: Any) -> tuple[float, float]:
     if len(given) != 2 or not np.isfinite(given).all() or given[0] > given[1]:
-        raise ValueError(f"The {name!r} parameter must be two finite numbers, least first. Got {given!r}.")
+        raise ValueError(f"The {name!r} parameter must be two finite numbers in increasing order. Got {given!r}.")
     return given[0], given[1]
 
 

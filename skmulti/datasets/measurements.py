@@ -1,4 +1,4 @@
-"""Ten measurements of a breast mass from the twenty others."""
+"""The breast cancer table as a regression with ten targets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scores of tables: one per target column and their mean, relative errors, errors of angles."""
+"""Scorers per target column, relative errors, and errors of angles."""
 
 from skmulti.metrics.errors import average_relative_rmse, circular_error, circular_score
 from skmulti.metrics.scorers import column_scorers

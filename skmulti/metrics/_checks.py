@@ -1,4 +1,4 @@
-"""What the metrics share: checked tables, sums that skip missing targets, the mean over columns."""
+"""Helpers of the metrics: validation, sums that skip missing targets, the mean over columns."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from skmulti._compat import check_row_weights
 
 
 def check_table(y_true: Any, y_pred: Any, sample_weight: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return targets, predictions and weights of shape (n_samples, n_columns), float64.
+    """Return targets, predictions and sample weights of shape (n_samples, n_columns), float64.
 
-    A missing target, NaN or masked, weighs 0.
+    The sample weight of a missing target, NaN or masked, is 0.
 
     Raises
     ------
     ValueError
-        If the shapes disagree, a value is infinite, a prediction is NaN or a weight negative.
+        If shapes or column names differ, a value is infinite, a prediction is NaN or a sample weight is negative.
     """
     y_true, y_pred, sample_weight = map(without_mask, (y_true, y_pred, sample_weight))
     check_consistent_length(y_true, y_pred, sample_weight)
-    names = column_names(y_true), column_names(y_pred)
+    names = frame_columns(y_true), frame_columns(y_pred)
     if None not in names and names[0] != names[1]:
         raise ValueError(
             f"y_true and y_pred must have the same columns in the same order. Got {list(names[0] or ())} in y_true and "
@@ -45,32 +45,32 @@ def check_table(y_true: Any, y_pred: Any, sample_weight: Any) -> tuple[np.ndarra
     return true, pred, np.where(np.isnan(true), 0.0, rows[:, None])
 
 
-def column_names(values: Any) -> tuple[str, ...] | None:
+def frame_columns(values: Any) -> tuple[str, ...] | None:
     """Return the names of a data frame's columns, None for anything else or if a name is not a string."""
     names = getattr(values, "columns", None)
     return None if names is None or not all(isinstance(name, str) for name in names) else tuple(names)
 
 
 def weighted_sum(weight: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Return the weighted sum of each column, without the values (NaN for instance) of weight 0."""
+    """Return the weighted sum of each column, ignoring values of weight 0, which may be NaN."""
     result: np.ndarray = np.where(weight > 0, weight * values, 0.0).sum(axis=0)
     return result
 
 
 def divide(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
-    """Return the quotient, NaN where the denominator is 0."""
+    """Return the quotient, with NaN where the denominator is 0."""
     nothing = np.full_like(numerator, np.nan)
     result: np.ndarray = np.divide(numerator, denominator, out=nothing, where=denominator != 0)
     return result
 
 
 def average_columns(raw: np.ndarray, multioutput: Any, undefined: str) -> float | np.ndarray:
-    """Return `raw`, or its mean over the columns that are not NaN, weighted as `multioutput` says.
+    """Return `raw`, or its mean over the columns that are not NaN, with the weights of `multioutput`.
 
     Raises
     ------
     ValueError
-        If `multioutput` is none of "raw_values", "uniform_average" and one weight per column.
+        If `multioutput` is neither "raw_values", "uniform_average" nor one weight per column.
     """
     if isinstance(multioutput, str):
         if multioutput == "raw_values":

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from skmulti._checks import series_labels
-from skmulti.metrics._checks import average_columns, check_table, column_names, divide, weighted_sum
+from skmulti.metrics._checks import average_columns, check_table, divide, frame_columns, weighted_sum
 
-# Mean of 1 - cos(difference) that comes from rounding: a difference of some 1e-6 radians.
+# A mean of 1 - cos(difference) below this is rounding: it corresponds to differences of about 1e-6 radians.
 _ROUNDING = 1e-12
 
 
@@ -25,7 +25,7 @@ def average_relative_rmse(
     """Average relative root mean squared error (aRRMSE): RMSE over that of a constant prediction.
 
     Per column ``sqrt(sum((y_true - y_pred)**2) / sum((y_true - baseline)**2))``, then the mean over
-    columns. 0 is perfect, 1 as good as the baseline; it has no unit, so columns can be compared.
+    columns. 0 is perfect, 1 is as good as the baseline. It has no unit, so that columns can be compared.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def average_relative_rmse(
         What to compare with: the mean of each column of the *training* targets [1]_ (a float where
         there is one column), or ``"test"`` for the mean of `y_true` itself [2]_.
     sample_weight : array-like of shape (n_samples,), default=None
-        Weights of the rows. None weighs all alike.
+        Sample weights. None gives all rows the same weight.
     multioutput : {"uniform_average", "raw_values"} or array-like of shape (n_columns,), \
             default="uniform_average"
         Return the mean of the columns, one value per column, or the mean with these weights.
@@ -52,7 +52,7 @@ def average_relative_rmse(
     Raises
     ------
     ValueError
-        If shapes disagree, a value is infinite, a prediction NaN, or a parameter none of the above.
+        If shapes or column names differ, a value is infinite, a prediction is NaN, or a parameter is invalid.
 
     References
     ----------
@@ -76,9 +76,9 @@ def average_relative_rmse(
     if isinstance(baseline, str) and baseline == "test":
         base = np.nan_to_num(divide(weighted_sum(weight, true), total))
     else:
-        base = _check_baseline(baseline, n_columns=true.shape[1], names=column_names(y_true) or column_names(y_pred))
+        base = _check_baseline(baseline, n_columns=true.shape[1], names=frame_columns(y_true) or frame_columns(y_pred))
     squared = weighted_sum(weight, (true - base) ** 2)
-    # A mean is rounded: a constant column differs from its own in the last digits.
+    # The mean of a constant column may differ from its value by rounding.
     largest = np.maximum(np.where(weight > 0, np.abs(true), 0).max(axis=0), np.abs(base))
     squared[squared <= total * (8 * np.finfo(float).eps * largest) ** 2] = 0
     return average_columns(
@@ -96,19 +96,19 @@ def circular_error(
     sample_weight: Any = None,
     multioutput: Any = "uniform_average",
 ) -> float | np.ndarray:
-    """Mean absolute difference of angles, the short way round: 359 and 1 degrees are 2 apart.
+    """Mean absolute difference of angles, the shorter way round: 2 degrees for 359 and 1.
 
     Parameters
     ----------
     y_true : array-like of shape (n_samples,) or (n_samples, n_columns)
-        The angles, in any unit and any turn. NaN is a missing target and is skipped.
+        The angles, in any unit, not necessarily within one period. NaN is a missing target and is skipped.
     y_pred : array-like of the shape of `y_true`
         The predicted angles, in the same unit.
     period : float, default=360.0
         Where the angle wraps around, in its unit: 360 for degrees, ``2 * math.pi`` for radians, 24
         for hours, 180 for the direction of a line.
     sample_weight : array-like of shape (n_samples,), default=None
-        Weights of the rows. None weighs all alike.
+        Sample weights. None gives all rows the same weight.
     multioutput : {"uniform_average", "raw_values"} or array-like of shape (n_columns,), \
             default="uniform_average"
         Return the mean of the columns, one value per column, or the mean with these weights.
@@ -123,8 +123,8 @@ def circular_error(
     Raises
     ------
     ValueError
-        If `period` is not positive and finite, shapes disagree, a value is infinite, a prediction
-        NaN, or a parameter none of the above.
+        If `period` is not positive and finite, shapes or column names differ, a value is infinite, a
+        prediction is NaN, or a parameter is invalid.
 
     References
     ----------
@@ -165,13 +165,13 @@ def circular_score(
     Parameters
     ----------
     y_true : array-like of shape (n_samples,) or (n_samples, n_columns)
-        The angles, in any unit and any turn. NaN is a missing target and is skipped.
+        The angles, in any unit, not necessarily within one period. NaN is a missing target and is skipped.
     y_pred : array-like of the shape of `y_true`
         The predicted angles, in the same unit.
     period : float, default=360.0
         Where the angle wraps around, in its unit.
     sample_weight : array-like of shape (n_samples,), default=None
-        Weights of the rows. None weighs all alike.
+        Sample weights. None gives all rows the same weight.
     multioutput : {"uniform_average", "raw_values"} or array-like of shape (n_columns,), \
             default="uniform_average"
         Return the mean of the columns, one value per column, or the mean with these weights.
@@ -186,8 +186,8 @@ def circular_score(
     Raises
     ------
     ValueError
-        If `period` is not positive and finite, shapes disagree, a value is infinite, a prediction
-        NaN, or a parameter none of the above.
+        If `period` is not positive and finite, shapes or column names differ, a value is infinite, a
+        prediction is NaN, or a parameter is invalid.
 
     References
     ----------
@@ -206,7 +206,7 @@ def circular_score(
     total = weight.sum(axis=0)
     length = np.hypot(weighted_sum(weight, np.cos(true * turn)), weighted_sum(weight, np.sin(true * turn)))
     spread = total - length
-    # Directions that are all the same leave a rest of rounding, not a spread.
+    # Equal directions have a spread of rounding errors, not of exactly 0.
     varies, is_exact = spread > _ROUNDING * total, loss <= _ROUNDING * total
     score = np.where(varies, 1 - divide(loss, np.where(varies, spread, 0.0)), np.where(is_exact, 1.0, 0.0))
     return average_columns(

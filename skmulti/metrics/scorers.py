@@ -1,4 +1,4 @@
-"""One scorer per target column, and their mean."""
+"""Scorers for each target column, and for the mean over columns."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ def column_scorers(columns: Sequence[str], metric: Any = "r2") -> dict[str, Any]
         What to compute of each column:
 
         - the name of a scikit-learn scorer of predictions, such as ``"neg_mean_absolute_error"``;
-        - a callable ``metric(y_true, y_pred)`` of two arrays of shape (n_samples,), with a
-          `sample_weight` if it names one. Greater values are better, unless its name ends on
-          ``_error``, ``_loss``, ``_deviance`` or ``_rmse``, as scikit-learn names what is to be small:
-          its negative is taken then;
+        - a callable ``metric(y_true, y_pred)`` of two arrays of shape (n_samples,), called with
+          `sample_weight` if it has this parameter. Greater values are better, unless its name ends with
+          ``_error``, ``_loss``, ``_deviance`` or ``_rmse``, as scikit-learn names metrics to minimise:
+          its negative is used then;
         - a scorer made by `sklearn.metrics.make_scorer`, whose score function, sign and keyword
           arguments are used, for example
           ``make_scorer(circular_error, greater_is_better=False, period=24)``;
@@ -54,10 +54,10 @@ def column_scorers(columns: Sequence[str], metric: Any = "r2") -> dict[str, Any]
     ------
     ValueError
         If `columns` is empty or names a column twice, `metric` names an unknown column or scorer or
-        one that needs more than ``predict``, or two scorers would share a key; when scoring, if y
+        one that needs more than ``predict``, or two scorers have the same key; when scoring, if y
         has another number of columns or is a data frame whose columns have other names.
     TypeError
-        If `columns` is no sequence of str or a metric is none of the above.
+        If `columns` is not a sequence of str or a metric is none of the above.
 
     Examples
     --------
@@ -73,8 +73,8 @@ def column_scorers(columns: Sequence[str], metric: Any = "r2") -> dict[str, Any]
     >>> search.fit(X, y).best_params_
     {'alpha': 10000.0}
 
-    An angle has a score of its own, which is at most 1 as R2 is, so that their mean has a meaning; the mean of an
-    error in degrees and an R2 has none:
+    For angles use `circular_score`, which is at most 1, like R2, so that their mean is meaningful. The mean of an error
+    in degrees and an R2 is not:
 
     >>> list(column_scorers(["angle", "distance"], {"angle": circular_score}))
     ['angle_circular_score', 'distance_r2', 'mean_score']
@@ -102,7 +102,7 @@ def column_scorers(columns: Sequence[str], metric: Any = "r2") -> dict[str, Any]
         for key, positions in zip([*keys, mean_key], scored, strict=True):
             if key in scorers:
                 raise ValueError(
-                    "The 'columns' and 'metric' parameters must give each scorer a key of its own. "
+                    "The 'columns' and 'metric' parameters must give each scorer a different key. "
                     f"Got {key!r} twice; rename a column or a metric's function."
                 )
             scorers[key] = _make_column_scorer(names, table, positions)
@@ -111,7 +111,7 @@ def column_scorers(columns: Sequence[str], metric: Any = "r2") -> dict[str, Any]
 
 @dataclass(frozen=True)
 class _ColumnMetric:
-    """A metric of one column: greater is better once `sign` is applied."""
+    """A metric of one column; `sign` times the metric is greater for better predictions."""
 
     name: str
     function: Callable[..., float]
@@ -128,18 +128,20 @@ class _ColumnMetric:
 
 
 _R2 = _ColumnMetric("r2", r2_score)
-# What was checked last, and what came of it: a search asks one scorer per column, all of the same predictions.
+# The last validated table: a search calls one scorer per column with the same predictions, so that validation is
+# reused.
 _last_table: dict[str, Any] = {}
 
 
 def _checked(y_true: Any, y_pred: Any, sample_weight: Any) -> Any:
+    """Return the result of `check_table`, from the last call if it had the same arguments."""
     known, others, table = _last_table.get("last", (None, (), None))
     if known is not None and known() is y_pred and others[0] is y_true and others[1] is sample_weight:
         return table
     table = check_table(y_true, y_pred, sample_weight)
     if type(y_pred) is np.ndarray:
         _last_table["last"] = (weakref.ref(y_pred), (y_true, sample_weight), table)
-        # Forgotten with the predictions: nothing is kept longer, and no other array takes their place.
+        # Cleared together with the predictions, so that no later array at the same address can be mistaken for them.
         weakref.finalize(y_pred, _last_table.clear).atexit = False
     return table
 
@@ -167,7 +169,7 @@ def _name_of(function: Any) -> str:
 
 
 def _sign_by_name(function: Any) -> int:
-    """Return -1 for what is an error by its name, as scikit-learn names metrics, and 1 else."""
+    """Return -1 if a metric is an error by scikit-learn's naming convention, else 1."""
     return -1 if _name_of(function).endswith(("_error", "_loss", "_deviance", "_rmse")) else 1
 
 
@@ -189,7 +191,7 @@ def _check_column_names(columns: Any) -> tuple[str, ...]:
 
 
 def _make_column_scorer(names: tuple[str, ...], table: tuple[_ColumnMetric, ...], positions: tuple[int, ...]) -> Any:
-    # scikit-learn reads from the signature whether a scorer takes weights.
+    # scikit-learn inspects the signature to decide whether a scorer takes sample weights.
     weighted = any(table[i].takes_weights for i in positions)
     function = _weighted_column_score if weighted else _column_score
     return make_scorer(function, names=names, table=table, positions=positions)
@@ -203,7 +205,7 @@ def _column_score(
     table: tuple[_ColumnMetric, ...],
     positions: tuple[int, ...],
 ) -> float:
-    """Return the mean score of the columns at `positions`, of those that have targets."""
+    """Return the mean score of the columns at `positions` that have targets."""
     return _weighted_column_score(y_true, y_pred, names=names, table=table, positions=positions)
 
 
@@ -232,7 +234,7 @@ def _weighted_column_score(
     if len(positions) > 1 and all(table[i] == _R2 for i in positions) and sample_weight is None:
         complete = [i for i in positions if not np.isnan(true[:, i]).any()]
         positions = tuple(i for i in positions if i not in complete)
-        # In one call: most of its time goes into looking at what it is given.
+        # One call for all columns: most of the time of r2_score is validation.
         if complete:
             scores += r2_score(true[:, complete], pred[:, complete], multioutput="raw_values").tolist()
     for i in positions:

@@ -1,4 +1,4 @@
-"""From raw outputs to predictions in the user's units: means, spreads, quantiles, intervals."""
+"""From raw outputs to predictions in the user's units: means, standard deviations, quantiles, intervals."""
 
 from skmulti.prediction.conformal import SplitConformalRegressor
 from skmulti.prediction.outputs import MemberOutputs, Outputs, differences

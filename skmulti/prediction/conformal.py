@@ -1,4 +1,4 @@
-"""Intervals that hold for any loss: split-conformal prediction, one interval per column."""
+"""Split-conformal prediction: intervals for any regressor, one per column."""
 
 from __future__ import annotations
 
@@ -19,42 +19,43 @@ from skmulti._compat import HasMethods, Interval, fit_context, num_samples, safe
 
 
 class SplitConformalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
-    """Wrap a regressor with intervals that cover each column with at least the wanted probability [1]_.
+    """Add prediction intervals to a regressor, which cover each column with at least a given probability [1]_.
 
-    A share of the rows is held out. The estimator is fitted on the others, and the absolute residuals of the held-out
-    rows say how wide an interval must be. For rows that are exchangeable with those of `fit` (drawn at random
-    from the same source, say) and any estimator, the interval of a column covers a new target with a probability
-    of at least `coverage`, over the draw of held-out rows and the new row:
+    A fraction of the rows is held out. The estimator is fitted on the others, and the absolute residuals of the
+    held-out rows determine the width of the intervals. For rows that are exchangeable with the rows of `fit` (for
+    example drawn at random from the same source) and any estimator, the interval of a column covers a new target with a
+    probability of at least `coverage`, over the draw of held-out rows and the new row:
 
         P(y in interval) >= coverage, and <= coverage + 1 / (n + 1) where residuals have no ties,
 
     with ``n`` held-out rows that have this target. The half width is the residual of rank
-    ``ceil((n + 1) * coverage)``; where ``n`` is so small that this exceeds ``n``, it is infinite, and
-    `predict_interval` refuses. The guarantee is for each column alone, and on the average over rows: it does not hold
-    given X.
+    ``ceil((n + 1) * coverage)``; if ``n`` is so small that this exceeds ``n``, it is infinite, and `predict_interval`
+    raises an error. The guarantee is marginal: it holds for each column separately and on average over rows, not
+    conditionally on X.
 
-    Half widths do not depend on X: for noise that changes from row to row, train with a loss that has quantiles and see
-    ``predict_interval`` of the net. MAPIE's regressors have more methods, for one column at a time.
+    Half widths do not depend on X. For noise that varies between rows, train with a loss that supports quantiles and
+    use ``predict_interval`` of the net. MAPIE's regressors offer more methods, for one column at a time.
 
     Parameters
     ----------
     estimator : regressor
-        Any regressor, single or multiple output, a pipeline too. Angles of ours are measured the shorter way round.
+        Any regressor or pipeline, with one or several outputs. Residuals of a skmulti net's angles are measured the
+        shorter way round.
     coverage : float, default=0.9
-        The probability that an interval holds its target, between 0 and 1.
+        The probability that an interval contains its target, between 0 and 1.
     calibration_fraction : float, default=0.2
-        The share of the rows to hold out, between 0 and 1.
+        The fraction of the rows to hold out, between 0 and 1.
     random_state : int, RandomState or None, default=None
-        Decides which rows are held out.
+        Seed of the choice of held-out rows.
 
     Attributes
     ----------
     estimator_ : regressor
         The fitted estimator.
     half_widths_ : ndarray of shape (n_outputs,)
-        Half the width of each column's interval, in its unit.
+        Half the width of each column's interval, in the unit of the column.
     n_calibration_ : ndarray of shape (n_outputs,)
-        How many held-out rows have each column's target.
+        The number of held-out rows that have each column's target.
 
     References
     ----------
@@ -92,18 +93,18 @@ class SplitConformalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator)
 
     @fit_context(prefer_skip_nested_validation=False)
     def fit(self, X: Any, y: Any, **fit_params: Any) -> SplitConformalRegressor:
-        """Fit the estimator on a share of the rows, and measure its residuals on the rest.
+        """Fit the estimator on a part of the rows and compute its residuals for the held-out rows.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, ...)
             Inputs.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Targets; missing ones (NaN) are left out of their column, if the estimator takes them.
+            Targets; missing targets (NaN) are skipped in their column, if the estimator supports them.
         **fit_params : dict
-            Passed on to the estimator's ``fit``; what has one entry per row, such as a `sample_weight` (of the last
-            step of a pipeline: ``<step>__sample_weight``), for the rows it is fitted on. The held-out rows all count
-            alike, since the guarantee is for rows drawn as they are.
+            Passed to the estimator's ``fit``. Of values with one entry per row, such as `sample_weight` (in a pipeline
+            ``<step>__sample_weight``), only the entries of the rows that it is fitted on. All held-out rows have the
+            same weight, since the guarantee is for rows drawn without weights.
 
         Returns
         -------
@@ -113,7 +114,9 @@ class SplitConformalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator)
         Raises
         ------
         ValueError
-            If a column has no held-out target at all.
+            If a column has no held-out target, or `sample_weight` does not have one entry per row.
+        TypeError
+            If the estimator is a classifier.
         """
         if y is None:
             raise ValueError(f"This {type(self).__name__} estimator requires y to be passed, but the target y is None.")
@@ -163,7 +166,7 @@ class SplitConformalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator)
         return np.asarray(self.estimator_.predict(X))
 
     def predict_interval(self, X: Any) -> np.ndarray:
-        """Return an interval round each prediction that covers its target with probability `coverage`.
+        """Return an interval around each prediction that covers its target with probability `coverage`.
 
         Parameters
         ----------
@@ -173,28 +176,28 @@ class SplitConformalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator)
         Returns
         -------
         interval : ndarray of shape (n_samples, n_outputs, 2)
-            Lower and upper ends, not wrapped for an angle; without the second dimension where y had one.
+            Lower and upper ends, not wrapped for angles; shape (n_samples, 2) if y was one-dimensional.
 
         Raises
         ------
         ValueError
-            If a column has fewer held-out targets than `coverage` takes: its interval would be infinite.
+            If a column has fewer held-out targets than `coverage` requires: its interval would be infinite.
         """
         check_is_fitted(self)
         self._refuse_infinite()
         y_pred = self.predict(X)
-        # Some regressors predict one dimension where y had one column and two.
+        # Some regressors return one dimension for a two-dimensional y with one column.
         y_pred = y_pred.reshape(len(y_pred), -1) if self._y_ndim == 2 else y_pred.reshape(-1)
         half = self.half_widths_[0] if self._y_ndim == 1 else self.half_widths_
         return np.stack([y_pred - half, y_pred + half], axis=-1)
 
     def _refuse_infinite(self) -> None:
-        """Say how many held-out rows the coverage takes, where a column has fewer."""
+        """Raise a ValueError if a column has fewer held-out targets than the coverage requires."""
         short = np.isinf(self.half_widths_)
         if not short.any():
             return
         n_rows = int(self.n_calibration_[short].min())
-        # The least n with (n + 1) * coverage <= n, rounded as ranks are.
+        # The smallest n with (n + 1) * coverage <= n, rounded as in _conformal_quantile.
         enough = math.ceil(round(self.coverage / (1 - self.coverage), 6))
         which = "" if self._y_ndim == 1 else f" in the columns {self._labels(short)}"
         raise ValueError(
@@ -237,7 +240,7 @@ class SplitConformalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator)
 
 
 def _residuals(estimator: Any, X: Any, y: Any) -> np.ndarray:
-    """Return targets minus predictions; a net of ours knows which of its columns are angles."""
+    """Return targets minus predictions, by the estimator's own method if it has one: nets measure angles correctly."""
     last = estimator[-1] if isinstance(estimator, Pipeline) else estimator
     if hasattr(last, "residuals"):
         inputs = estimator[:-1].transform(X) if isinstance(estimator, Pipeline) and len(estimator) > 1 else X
@@ -256,12 +259,13 @@ def _refuse_other_lengths(fit_params: dict[str, Any], n_rows: int) -> None:
 
 
 def _is_one_per_row(value: Any, n_rows: int) -> bool:
+    """Return whether a fit parameter has one entry per row."""
     return hasattr(value, "__len__") and not isinstance(value, (str, dict)) and num_samples(value) == n_rows
 
 
 def _conformal_quantile(residuals: np.ndarray, coverage: float) -> float:
-    """Return the residual of rank ``ceil((n + 1) * coverage)``, infinite where there are too few."""
+    """Return the residual of rank ``ceil((n + 1) * coverage)``, infinite if there are too few."""
     known = np.sort(residuals[~np.isnan(residuals)])
-    # Rounded: (n + 1) * 0.9 must not come out a little above a whole number.
+    # Rounded, since (n + 1) * 0.9 may exceed an integer by a rounding error.
     rank = math.ceil(round((len(known) + 1) * coverage, 9))
     return float(known[rank - 1]) if rank <= len(known) else math.inf

@@ -1,4 +1,4 @@
-"""What the raw outputs of a net say in the user's units, and what those of several nets say together."""
+"""Predictions in the user's units from the raw outputs of a network or of the members of an ensemble."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from skmulti.targets.scaler import TargetScaler
 
 
 def differences(terms: Sequence[Term], y: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
-    """Return how far targets lie from predictions, as each column's loss measures it, shape (n_rows, n_columns).
+    """Return targets minus predictions, shape (n_rows, n_columns); the shorter way round for angles.
 
     Parameters
     ----------
@@ -41,16 +41,16 @@ def differences(terms: Sequence[Term], y: np.ndarray, y_pred: np.ndarray) -> np.
 
 
 class Outputs:
-    """The raw outputs of one net.
+    """The raw outputs of one network.
 
     Parameters
     ----------
     raw : Tensor of shape (n_rows, n_raw)
         The raw outputs, on the CPU.
     reader : MixedLoss
-        The table of terms, which reads them.
+        The table of terms, which maps raw outputs to predictions.
     scaler : TargetScaler
-        What brings them into the user's units.
+        The map to the user's units.
 
     Examples
     --------
@@ -77,32 +77,32 @@ class Outputs:
         return self.scaler.inverse_transform(self.reader.predict(self.raw).numpy())
 
     def std(self, families: Sequence[Family]) -> np.ndarray:
-        """Return the standard deviations of the columns of some families, 0 for others."""
+        """Return the standard deviations of the columns of some families, and 0 for other columns."""
         std = np.zeros((len(self.raw), self.reader.n_columns))
-        for family in self._own(families):
+        for family in self._matching(families):
             std[:, family.columns] = family.std(self.raw).numpy()
         return std * self.scaler.scale
 
     def quantiles(self, families: Sequence[Family], levels: Sequence[float]) -> np.ndarray:
         """Return quantiles of the columns of some families, shape (n_rows, n_columns, n_levels)."""
         quantiles = np.zeros((len(self.raw), self.reader.n_columns, len(levels)))
-        for family in self._own(families):
+        for family in self._matching(families):
             quantiles[:, family.columns] = family.quantiles(self.raw, levels).numpy()
         return quantiles * self.scaler.scale[:, None] + self.scaler.center[:, None]
 
-    def _own(self, families: Sequence[Family]) -> list[Family]:
-        """Return the families of these columns in the own reader, whose losses may have learned other parameters."""
+    def _matching(self, families: Sequence[Family]) -> list[Family]:
+        """Return this reader's families of the same columns: the losses of members may be adapted to different rows."""
         columns = [family.columns for family in families]
         return [family for family in self.reader.families if family.columns in columns]
 
     def log_density(self, y: np.ndarray, terms: Sequence[int]) -> np.ndarray:
         """Return the logarithm of the joint density of the targets of some terms, shape (n_rows,).
 
-        Missing targets (NaN) count nothing.
+        Missing targets (NaN) contribute nothing.
         """
         values = self.reader.log_likelihoods(self.raw, self.scaler.transform(as_tensor(y)), terms)
         per_term = values.double().numpy()
-        # The density of a column in the user's unit is that of the standardised one, divided by the scale.
+        # By the change of variables, the density in the user's unit is the standardised density divided by the scale.
         log_scale = np.log(self.scaler.divisor)
         for k, i in enumerate(terms):
             columns = list(self.reader.terms[i].columns)
@@ -112,12 +112,12 @@ class Outputs:
 
 
 class MemberOutputs(Outputs):
-    """The raw outputs of the members of an ensemble [1]_: an equal mixture of what each of them says.
+    """The raw outputs of the members of an ensemble [1]_: a mixture of their distributions with equal weights.
 
     Parameters
     ----------
     members : sequence of Outputs
-        Those of each member; all have the same table of terms and the same scaling.
+        The outputs of each member; all have the same table of terms and the same scaling.
 
     References
     ----------
@@ -142,7 +142,7 @@ class MemberOutputs(Outputs):
         self.members = members
 
     def predict(self) -> np.ndarray:
-        """Return the mean of the members' predictions, of the kind that each column's loss has."""
+        """Return the mean of the members' predictions, or what `mean_prediction` of a column's loss gives."""
         each = torch.stack([member.reader.predict(member.raw) for member in self.members])
         mean = mean_over_members(each)
         for term in self.reader.terms:
@@ -154,16 +154,16 @@ class MemberOutputs(Outputs):
     def std(self, families: Sequence[Family]) -> np.ndarray:
         """Return standard deviations by the law of total variance.
 
-        The variance is the mean of the members' own, 0 for columns of other families, plus that of their predictions
-        round the joint one: what each member knows to be noise, and what they disagree about.
+        The variance is the mean of the members' variances (0 for columns of other families) plus the variance of their
+        predictions around the joint prediction: the noise that members estimate, and their disagreement.
         """
         joint, variance = self.predict(), np.zeros((len(self), self.reader.n_columns))
         for member in self.members:
-            variance += member.std(families) ** 2 + self._apart(member, joint) ** 2
+            variance += member.std(families) ** 2 + self._deviation(member, joint) ** 2
         return np.asarray(np.sqrt(variance / len(self.members)))
 
     def quantiles(self, families: Sequence[Family], levels: Sequence[float]) -> np.ndarray:
-        """Return the means of the members' quantiles [1]_, for an angle round the joint prediction.
+        """Return the means of the members' quantiles [1]_, for angles around the joint prediction.
 
         References
         ----------
@@ -173,8 +173,8 @@ class MemberOutputs(Outputs):
         """
         joint, spread = self.predict(), np.zeros((len(self), self.reader.n_columns, len(levels)))
         for member in self.members:
-            # From the joint prediction the short way to the member's, and on to its quantiles.
-            start = self._apart(member, joint) - member.predict()
+            # Angles: each member's quantiles, shifted by full turns to be near the joint prediction before averaging.
+            start = self._deviation(member, joint) - member.predict()
             spread += member.quantiles(families, levels) + start[..., None]
         return joint[..., None] + spread / len(self.members)
 
@@ -183,5 +183,6 @@ class MemberOutputs(Outputs):
         each = np.stack([member.log_density(y, terms) for member in self.members])
         return np.asarray(np.logaddexp.reduce(each, axis=0) - np.log(len(self.members)))
 
-    def _apart(self, member: Outputs, joint: np.ndarray) -> np.ndarray:
+    def _deviation(self, member: Outputs, joint: np.ndarray) -> np.ndarray:
+        """Return the member's predictions minus the joint predictions."""
         return differences(self.reader.terms, member.predict(), joint)

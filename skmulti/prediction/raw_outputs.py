@@ -1,4 +1,4 @@
-"""The raw outputs of a network for an array of inputs, at low latency for one row and in bounded memory for many."""
+"""Raw outputs of a network for an array of inputs: low latency for one row, bounded memory for many rows."""
 
 from __future__ import annotations
 
@@ -14,18 +14,20 @@ from skmulti.modules import MLP
 from skmulti.training.passes.hooks import does_more
 from skmulti.training.steps import check_raw
 
-# Rows that nobody learns from: enough to amortise a call, few enough for an image's activations.
+# Batch sizes for prediction: large enough to amortise the cost of a call, small enough to hold the activations of
+# images, of which the inputs take at most 2**22 numbers (16 MiB in single precision).
 _LEAST_ROWS, _MOST_ROWS, _MOST_NUMBERS = 32, 4096, 2**22
+# Matrix products compute rows in blocks; whole blocks give each row the same sums whatever the number of rows.
 _ROWS_PER_BLOCK = 4
 
 
 def n_padding_rows(n_rows: int) -> int:
-    """Return how many rows are missing to whole blocks."""
+    """Return the number of padding rows that complete the last block."""
     return -n_rows % _ROWS_PER_BLOCK
 
 
 def rows_at_once(X: np.ndarray) -> int:
-    """Return how many rows go through a network at once: fewer where they are large.
+    """Return the batch size for prediction, smaller for larger rows.
 
     Parameters
     ----------
@@ -43,10 +45,10 @@ def rows_at_once(X: np.ndarray) -> int:
 
 
 def raw_outputs(module: Any, X: np.ndarray, device: Any) -> Tensor:
-    """Return what a network in evaluation mode makes of inputs.
+    """Return the raw outputs of a network in evaluation mode.
 
-    Rows go through the network in whole blocks, so that a row has the same raw outputs whatever rows are beside it: to
-    the last digit where layers are multiples of 32 wide, as in the presets, on the processors we know. For other widths
+    Padding rows complete the last block, so that the raw outputs of a row do not depend on other rows: to the last
+    digit if layer widths are multiples of 32, as in the presets, on the processors that were tested. For other widths
     torch's matrix products may sum the rows of one block in different orders.
 
     Parameters
@@ -54,9 +56,9 @@ def raw_outputs(module: Any, X: np.ndarray, device: Any) -> Tensor:
     module : callable
         The network.
     X : ndarray of shape (n_rows, ...)
-        Checked inputs, of the network's dtype; they are not copied.
+        Checked inputs in the network's dtype; they are not copied.
     device : str or torch.device
-        Where the network is.
+        The device of the network.
 
     Returns
     -------
@@ -76,31 +78,33 @@ def raw_outputs(module: Any, X: np.ndarray, device: Any) -> Tensor:
     with torch.no_grad():
         if len(X) <= at_once:
             return _raw_of_batch(module, X, device)
-        # Written into one tensor, so that there is never a second copy of all.
+        # One preallocated tensor: concatenating the batches would hold all raw outputs twice.
         raw = torch.empty(0)
         for start in range(0, len(X), at_once):
-            part = _raw_of_batch(module, X[start : start + at_once], device)
+            batch = _raw_of_batch(module, X[start : start + at_once], device)
             if not start:
-                raw = part.new_empty(len(X), *part.shape[1:])
-            raw[start : start + at_once] = part
+                raw = batch.new_empty(len(X), *batch.shape[1:])
+            raw[start : start + at_once] = batch
         return raw
 
 
 def _raw_of_batch(module: Any, X: np.ndarray, device: Any) -> Tensor:
-    rest = n_padding_rows(len(X))
-    rows = as_tensor(np.concatenate([X, *[X[-1:]] * rest]) if rest else X)
+    """Return the raw outputs of one batch, without those of the padding rows, on the CPU."""
+    n_padding = n_padding_rows(len(X))
+    # The last row repeated: unlike zeros, it is certainly a valid input.
+    rows = as_tensor(np.concatenate([X, *[X[-1:]] * n_padding]) if n_padding else X)
     if device != "cpu":
         rows = rows.to(device)
     if type(module) is MLP and rows.ndim == 2 and not does_more(module):
-        # The layers of a small network take less time than torch's calls of modules inside modules.
+        # Calls of nested modules cost more than the layers of a small network, so the layers are called directly.
         for layer in chain(module.hidden._modules.values(), (module.output,)):
             rows = layer.forward(rows)
         raw = rows.cpu()
     else:
         raw = check_raw(module(rows)).cpu()
-    return raw[: len(X)] if rest else raw
+    return raw[: len(X)] if n_padding else raw
 
 
 def learns(module: nn.Module) -> bool:
-    """Return whether any part of a module is in training mode."""
-    return module.training or any(learns(part) for part in module._modules.values() if part is not None)
+    """Return whether a module or one of its submodules is in training mode."""
+    return module.training or any(learns(child) for child in module._modules.values() if child is not None)

@@ -10,7 +10,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils.validation import check_array
 
-from skmulti._checks import _column_names, check_finite, has_nan, refuse_containers, to_numbers
+from skmulti._checks import check_finite, column_names, has_nan, refuse_containers, to_numbers
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def check_targets(y: Any, *, parameter: str = "y", missing: bool = False, keep_f
     if getattr(y, "shape", (1,))[1:] == (0,):
         # check_array fails on a data frame without columns with a message about dtypes.
         raise ValueError(_shape_message(y.shape, parameter))
-    names = _column_names(y)
+    names = column_names(y)
     values = check_array(
         y,
         dtype=[np.float64, np.float32] if keep_float32 else np.float64,
@@ -114,7 +114,7 @@ def check_sample_weight(
     if sample_weight is None:
         return None
     refuse_containers(sample_weight, parameter)
-    given = _column_names(sample_weight) if hasattr(sample_weight, "columns") else None
+    given = column_names(sample_weight) if hasattr(sample_weight, "columns") else None
     if isinstance(sample_weight, Mapping) or (given is not None and given != names):
         labels = list(given or sample_weight)
         raise ValueError(

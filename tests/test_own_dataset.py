@@ -12,6 +12,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.metrics import r2_score
 from skorch.callbacks import EpochScoring
 from skorch.dataset import Dataset
+from skorch.helper import predefined_split
 from torch.utils.data import DataLoader, Subset, TensorDataset
 from torch.utils.data import Dataset as TorchDataset
 
@@ -207,3 +208,27 @@ def test_a_module_of_the_users_own_gets_what_a_dataset_yields():
     net = MultiOutputNetRegressor(torch.nn.Linear(3, 2), dataset=Bytes, max_epochs=2, random_state=0).fit(X, Y)
     expected = net.module_(torch.tensor(X / 255, dtype=torch.float32)).detach().numpy()
     assert_allclose(net.predict(X), net.target_scaler_.inverse_transform(expected), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "params", [{"effort": None}, {"effort": "fast", "n_members": 2, "linear_path": False}], ids=str
+)
+@pytest.mark.parametrize("n_dims", [1, 2])
+def test_a_predefined_split_validates_as_the_same_rows_given_to_fit(params, n_dims):
+    rng = np.random.default_rng(0)
+    X, y = 100 + 30 * rng.normal(size=(60, 3)), rng.normal(size=60)
+    y = y if n_dims == 1 else y[:, None]
+    given = MultiOutputMLPRegressor(max_epochs=3, early_stopping=True, random_state=0, **params)
+    given.fit(X[:40], y[:40], X_val=X[40:], y_val=y[40:])
+    split = predefined_split(Dataset(X[40:], y[40:]))
+    net = MultiOutputMLPRegressor(max_epochs=3, early_stopping=True, train_split=split, random_state=0, **params)
+    net.fit(X[:40], y[:40])
+    assert_array_equal(net.predict(X), given.predict(X))
+    assert net.history_[:, "valid_loss"] == given.history_[:, "valid_loss"]
+
+
+def test_rows_of_a_predefined_split_are_checked():
+    X, y = np.ones((10, 3)) * np.arange(10)[:, None], np.arange(10.0)
+    net = MultiOutputMLPRegressor(effort=None, max_epochs=1, train_split=predefined_split(Dataset(X[:, :2], y)))
+    with pytest.raises(ValueError, match="X_val"):
+        net.fit(X, y)

@@ -11,13 +11,14 @@ import numpy as np
 import torch
 from sklearn.model_selection import ShuffleSplit
 from skorch.callbacks import EpochTimer, ProgressBar
-from skorch.dataset import ValidSplit
+from skorch.dataset import Dataset, ValidSplit
 from skorch.utils import to_tensor
 from torch import Tensor
 from torch.utils.data import DataLoader, Subset
 
 from skmulti.ensembles.folds import Fold
 from skmulti.estimators.contract import ContractNet, has_batch_norm
+from skmulti.inputs.encoder import EncodedInputs
 from skmulti.training.callbacks import BestEpoch, LossScoring, TermLog
 from skmulti.training.loader import TensorLoader, without_read_only
 from skmulti.training.precision import InMixedPrecision, precision_of
@@ -102,6 +103,8 @@ class BatchingNet(ContractNet):
             if self._row_groups is not None:
                 split_params.setdefault("groups", self._row_groups)
             train, valid = super().get_split_datasets(X, y, **split_params)
+            if type(valid) is Dataset and not self._has_own_dataset and not isinstance(valid.X, EncodedInputs):
+                valid = self._as_validation(valid)
         if self.early_stopping and valid is None:
             raise ValueError(
                 "The 'early_stopping' parameter needs rows to validate on. Got a 'train_split' that gives none; "
@@ -119,6 +122,11 @@ class BatchingNet(ContractNet):
                 f"Got {len(train)} and {0 if valid is None else len(valid)} rows."
             )
         return train, valid
+
+    def _as_validation(self, dataset: Dataset) -> Dataset:
+        """Check and encode validation rows of the user (`skorch.helper.predefined_split`), as X_val and y_val."""
+        rows = self._encoded_rows(self._check_rows(dataset.X, dataset.y, None, "_val"))
+        return self.get_dataset(rows.inputs, rows.y)
 
     def _share(self) -> Any:
         """Return what chooses the validation rows: the same at every call."""

@@ -108,8 +108,8 @@ def test_a_trial_of_optuna_is_refused_in_an_ensemble_and_told_of_one_net():
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     trial = optuna.create_study().ask()
     message = (
-        "The 'callbacks' parameter of an ensemble must hold callbacks of which each member can have its own. Got "
-        "Reports, which reports one net to a trial of Optuna; use n_members=1."
+        "The 'callbacks' parameter of an ensemble must hold callbacks that can be copied for each member. Got "
+        "Reports, which reports a single net to an Optuna trial; use n_members=1."
     )
     with pytest.raises(ValueError, match=re.escape(message)):
         default_net([Reports(trial)]).fit(X, Y)

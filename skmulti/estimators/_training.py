@@ -21,7 +21,7 @@ from skmulti.training.loader import TensorLoader
 from skmulti.training.loop import TensorLoop
 from skmulti.training.loop_choice import STEPPING, TrainingLoop, is_watched, overridden, uncompiled, why_skorch
 from skmulti.training.optimizers.flat import FlatOptimizer
-from skmulti.training.rows import Rows, is_weighted, rows_to_look_at
+from skmulti.training.rows import Rows, is_weighted, rows_to_check
 from skmulti.training.schedule import OneCycle
 
 # What a net has while it trains, and not before or after.
@@ -224,7 +224,7 @@ class TrainingNet(BatchingNet):
 
     def _plan_end(self, X: np.ndarray, n_epochs: int) -> None:
         """Look at predictions for some of the encoded inputs X after so many epochs more."""
-        self._end = (len(self.history_ or ()) + n_epochs, rows_to_look_at(X))
+        self._end = (len(self.history_ or ()) + n_epochs, rows_to_check(X))
 
     def _columns_not_finite(self, X: np.ndarray) -> list[str]:
         """Return the terms whose raw outputs or predictions for encoded inputs are not all finite."""
@@ -305,7 +305,7 @@ class TrainingNet(BatchingNet):
             # Without callbacks that record its end, it would seem to be a whole epoch.
             epoch = self.history[-1]["epoch"]
             del self.history[-1:]
-            inputs = rows_to_look_at(X["X"] if is_weighted(X) else X)
+            inputs = rows_to_check(X["X"] if is_weighted(X) else X)
             if len(self.history) > n_epochs_before and self._columns_not_finite(inputs):
                 # The last step of the epoch before had gone too far already, and no loss was measured after it.
                 del self.history[n_epochs_before:]

@@ -1,4 +1,4 @@
-"""How much of the training of many nets is done, told while it goes on."""
+"""Progress of the training of many nets."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ from typing import Any
 
 
 class AmountDone:
-    """Adds up what single networks have done of the nets that they are of.
+    """Adds up the progress of single networks and reports it as a number of nets.
 
-    A net counts as one, and an ensemble too: its members, and what is left to do when all are trained, are equal parts
-    of it. Fractions, so that all parts make one exactly.
+    A single net or an ensemble counts as one. An ensemble of k members has k + 1 equal parts: its members, and the
+    stacking after their training. `Fraction` makes the sum exact.
 
     Parameters
     ----------
     nets : sequence of sequences of TrainingTask
-        The members of each net: of an ensemble all of them, of any other itself.
+        The tasks of each net: one for a single net, one per member for an ensemble.
     are_ensembles : sequence of bool
-        Which of them are ensembles.
+        Whether each net is an ensemble.
     report : callable
-        Called with what was done since the last call, as a fraction of nets.
+        Called with the progress since the last call, as a number of nets.
 
     Examples
     --------
     >>> from skmulti.training.amount_done import AmountDone
-    >>> told, one, other, single = [], object(), object(), object()
-    >>> done = AmountDone([[one, other], [single]], [True, False], told.append)
+    >>> reported, one, other, single = [], object(), object(), object()
+    >>> done = AmountDone([[one, other], [single]], [True, False], reported.append)
     >>> done.finish([one, single])
     >>> done.finish_all()
-    >>> [float(amount) for amount in told], sum(told) == 2
+    >>> [float(amount) for amount in reported], sum(reported) == 2
     ([1.3333333333333333, 0.6666666666666666], True)
     """
 
@@ -40,31 +40,31 @@ class AmountDone:
         report: Callable[[Fraction | int], None],
     ) -> None:
         self._report, self._n_nets, self._done = report, len(nets), Fraction(0)
-        self._share: dict[int, Fraction] = {}
-        for own, is_ensemble in zip(nets, are_ensembles, strict=True):
-            self._share.update((id(part), Fraction(1, len(own) + is_ensemble)) for part in own)
-        self._rest = dict(self._share)
+        self._whole: dict[int, Fraction] = {}
+        for tasks, is_ensemble in zip(nets, are_ensembles, strict=True):
+            self._whole.update((id(task), Fraction(1, len(tasks) + is_ensemble)) for task in tasks)
+        self._rest = dict(self._whole)
 
-    def add_epoch(self, parts: Iterable[Any], finished: Iterable[Any] = ()) -> None:
-        """Note that networks went through an epoch, and that some have finished thereby."""
-        over = {id(part) for part in finished}
+    def add_epoch(self, tasks: Iterable[Any], finished: Iterable[Any] = ()) -> None:
+        """Add an epoch of some networks, of which `finished` have completed their training."""
+        over = {id(task) for task in finished}
         done = Fraction(0)
-        for part in parts:
-            rest = self._rest[id(part)]
-            step = rest if id(part) in over else min(rest, self._share[id(part)] / int(part.net.max_epochs))
-            self._rest[id(part)] -= step
+        for task in tasks:
+            rest = self._rest[id(task)]
+            step = rest if id(task) in over else min(rest, self._whole[id(task)] / int(task.net.max_epochs))
+            self._rest[id(task)] -= step
             done += step
-        self._tell(done)
+        self._add(done)
 
-    def finish(self, parts: Sequence[Any]) -> None:
-        """Note that networks have finished, after however many epochs."""
-        self.add_epoch(parts, finished=parts)
+    def finish(self, tasks: Sequence[Any]) -> None:
+        """Add what is left of networks that have completed their training after any number of epochs."""
+        self.add_epoch(tasks, finished=tasks)
 
     def finish_all(self) -> None:
-        """Note that there is nothing left to do."""
-        self._tell(self._n_nets - self._done)
+        """Report what is left, so that the sum is the number of nets."""
+        self._add(self._n_nets - self._done)
 
-    def _tell(self, done: Fraction) -> None:
+    def _add(self, done: Fraction) -> None:
         self._done += done
         if done:
             self._report(done)

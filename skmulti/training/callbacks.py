@@ -1,4 +1,4 @@
-"""What is recorded and printed of an epoch: its losses, one column per term."""
+"""Callbacks that record and print the losses of an epoch, one column per term."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ PREFIXES = ("train_loss__", "valid_loss__")
 
 
 def last_row(history: History) -> dict[str, Any]:
-    """Return the row of the last epoch, to be read and written: ``history[-1]`` copies the list of all rows."""
+    """Return the row of the last epoch, which may be changed; ``history[-1]`` would copy the list of rows."""
     row: dict[str, Any] = list.__getitem__(history, -1)
     return row
 
 
 class LossScoring(PassthroughScoring):
-    """Record an epoch's loss: exact where rows have weights or miss targets, else the mean over the batches."""
+    """Record the loss of an epoch: exact with sample weights or missing targets, else skorch's mean over batches."""
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         """Record the loss, and whether it is the best so far."""
@@ -37,7 +37,7 @@ class LossScoring(PassthroughScoring):
 
 
 class BestEpoch(EarlyStopping):
-    """skorch's early stopping, which restores all that is learned: it keeps `module_` alone."""
+    """skorch's early stopping that restores all trained modules; skorch's own restores `module_` only."""
 
     best_beside_: Mapping[str, Any] = MappingProxyType({})
 
@@ -64,19 +64,19 @@ class BestEpoch(EarlyStopping):
 class TermLog(PrintLog):
     """Print the history as a table, with one column per term: its validation loss where there is one.
 
-    The terms come in their order, which is that of y's columns, and before all that is recorded beside them. The best
-    values are in colour on a terminal, and plain elsewhere.
+    Terms are in the order of y's columns and precede other recorded values. The best values are coloured on a terminal
+    only.
     """
 
-    # What `table` shows of the terms.
+    # The names of the term columns in the last call of `table`.
     _shown: tuple[str, ...] = ()
 
     def on_train_begin(self, net: Any, **kwargs: Any) -> None:
-        """Remember the names of the terms."""
+        """Store the names of the terms."""
         self.names_ = [term.name for term in net.terms_]
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
-        """Print a line, and make none where nobody sees it; the lines of a member are its ensemble's."""
+        """Print a line, unless the net is silent; a member of an ensemble reports its epoch to the ensemble's log."""
         if net._on_member_epoch is not None:
             net._on_member_epoch()
         elif net.verbose or self.sink is not print:
@@ -89,19 +89,19 @@ class TermLog(PrintLog):
         for name in self.names_ if len(self.names_) > 1 else ():
             for prefix in PREFIXES:
                 if prefix + name in row:
-                    # A column of y may be named as something else that is recorded.
+                    # A column of y may have the name of another recorded value.
                     terms[f"loss of {name}" if name in kept else name] = row[prefix + name]
         self._shown = tuple(terms)
         return super().table({**kept, **terms})
 
     def format_row(self, row: Any, key: str, color: str) -> Any:
-        """Return a cell: without escape sequences where nothing would read them."""
-        # A sink of somebody else's may write anywhere.
+        """Return a cell, without colour codes unless standard output is a terminal."""
+        # A custom sink may write to a file, where colour codes are noise.
         colored = self.sink is print and getattr(sys.stdout, "isatty", bool)()
         return super().format_row(row if colored else {key: row[key]}, key, color)
 
     def _sorted_keys(self, keys: Iterable[str]) -> list[str]:
-        # skorch sorts by name, and takes some names for records of its own.
+        # skorch sorts by name and hides some names, which columns of y may have.
         others = super()._sorted_keys([key for key in keys if key not in self._shown])
         first = [key for key in ("epoch", MEMBERS) if key in others]
         terms = [name for name in self._shown if name not in self.keys_ignored_]

@@ -1,4 +1,4 @@
-"""The rows of a dataset as tensors where they are needed, in blocks of batches."""
+"""The rows of a dataset as tensors on the training device, in blocks of several batches."""
 
 from __future__ import annotations
 
@@ -17,24 +17,25 @@ from skmulti.training.rows import is_weighted
 
 Block = tuple[Tensor, Tensor, Tensor | None]
 
-# Inputs that are gathered at once, in bytes: enough to spare a call per batch, few enough to stay near the processor.
+# Bytes of inputs gathered at once: several batches per call, few enough for the cache of a CPU.
 _BLOCK_BYTES = {"cpu": 2**20, "cuda": 2**26}
-_SCALED_FOR_GOOD = 2**19
-# What the rows may take of a device's free memory for good: the rest is for the network.
-_SHARE_OF_DEVICE = 0.5
+# Up to this many targets are scaled once and kept: 2 MiB in float32.
+_SCALED_ONCE = 2**19
+# The fraction of a device's free memory for inputs; the rest is left to the network.
+_FRACTION_OF_DEVICE = 0.5
 
 
 class DeviceRows:
-    """Inputs, targets in the network's units and weights, on the device where they fit.
+    """Inputs, targets in the network's units and sample weights, on the device if they fit.
 
     Parameters
     ----------
     dataset : skorch.dataset.Dataset or torch.utils.data.Subset of one
         The rows; see `can_hold`.
     scaler : TargetScaler
-        What brings targets into the network's units, once for all epochs.
+        Transforms targets to the network's units.
     device : torch.device
-        Where the blocks are wanted.
+        The device of the blocks.
 
     Examples
     --------
@@ -55,22 +56,22 @@ class DeviceRows:
         weighted = is_weighted(whole.X)
         self._X = as_tensor(whole.X["X"] if weighted else whole.X)
         y = as_tensor(whole.y)
-        # Few targets are scaled once for all epochs; many block by block, without a copy of all.
-        self._scaler = None if y.numel() <= _SCALED_FOR_GOOD else scaler
+        # Few targets are scaled once for all epochs; many block by block, which avoids a copy of the table.
+        self._scaler = None if y.numel() <= _SCALED_ONCE else scaler
         self._y = scaler.transform(y) if self._scaler is None else y
         self.weight = as_tensor(whole.X["sample_weight"]) if weighted else None
         self.input_shape = tuple(self._X.shape[1:])
         self._device = device
         if device.type != "cpu":
-            # Targets and weights are small. Inputs move once if there is room, else block by block.
+            # Targets and weights are small and always moved. Inputs are moved once if they fit, else block by block.
             self._scaler, self._y = None, scaler.transform(y).to(device)
             self.weight = None if self.weight is None else self.weight.to(device)
-            if self._X.nbytes < _SHARE_OF_DEVICE * _free_bytes(device):
+            if self._X.nbytes < _FRACTION_OF_DEVICE * _free_bytes(device):
                 self._X = self._X.to(device)
 
     @classmethod
     def joined(cls, parts: Sequence[DeviceRows]) -> DeviceRows:
-        """Return the rows of several, one behind the other; all have weights, or none."""
+        """Concatenate the rows of several; all must have sample weights, or none."""
         whole = copy.copy(parts[0])
         whole._X = torch.cat([part._X for part in parts])
         whole._y, whole._scaler = torch.cat([part._in_units(part._y) for part in parts]), None
@@ -83,7 +84,7 @@ class DeviceRows:
 
     @property
     def n_bytes(self) -> int:
-        """The memory that they take."""
+        """The memory of inputs and targets."""
         return self._X.nbytes + self._y.nbytes
 
     def _in_units(self, y: Tensor) -> Tensor:
@@ -98,27 +99,27 @@ class DeviceRows:
         return whole.y is not None and (is_weighted(whole.X) or not isinstance(whole.X, Mapping))
 
     def blocks(self, order: Tensor | None, n_rows: int, batch_size: int) -> Iterator[Block]:
-        """Go through rows in an order, some whole batches at a time.
+        """Iterate over rows in an order, several whole batches at a time.
 
         Parameters
         ----------
         order : Tensor of shape (at least n_rows,) or None
-            The positions of the rows; None takes them as they stand, without a copy.
+            The positions of the rows; None yields views of all rows as they are stored.
         n_rows : int
-            How many rows to go through.
+            The number of rows.
         batch_size : int
-            The rows of a batch: each block but the last holds a multiple of it.
+            The rows of a batch; each block except the last holds a multiple of it.
         """
         row_bytes = self._X.nbytes // max(1, len(self._X))
         block_bytes = _BLOCK_BYTES.get(self._device.type, 2**26)
         at_once = max(1, block_bytes // max(1, row_bytes * batch_size)) * batch_size
         on_device = None if order is None else order.to(self._device)
         if order is not None and n_rows <= at_once and self._scaler is None and self._device.type == "cpu":
-            # What is left is one gather each, and in small tables this is felt.
+            # A single block needs no buffers, whose overhead is noticeable for small tables.
             yield self.gather(order[:n_rows] if len(order) > n_rows else order)
             return
         parts = [part for part in (self._X, self._y, self.weight) if part is not None]
-        # Blocks of one pass share their memory: one is done with before the next is gathered.
+        # Blocks of one pass share buffers, since each is consumed before the next is gathered.
         buffers = [part.new_empty(0 if order is None else min(at_once, n_rows), *part.shape[1:]) for part in parts]
         for start in range(0, n_rows, at_once):
             stop = min(start + at_once, n_rows)
@@ -134,7 +135,7 @@ class DeviceRows:
         Parameters
         ----------
         picks : Tensor of shape (n_rows,)
-            The positions, where the rows are.
+            The positions, on the device of the rows.
         """
         y = self._y.index_select(0, picks)
         weight = None if self.weight is None else self.weight.index_select(0, picks)

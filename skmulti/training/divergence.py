@@ -1,4 +1,4 @@
-"""A loss that becomes NaN or infinite stops the training, and the last good parameters are kept."""
+"""Training stops when a loss becomes NaN or infinite; the last good parameters are restored."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from skmulti.training.optimizers.flat import FlatOptimizer
 class TrainingDivergedError(ValueError):
     """A loss or a prediction became NaN or infinite in training.
 
-    The net keeps its last good epoch, or is as before if there is none.
+    The net keeps the parameters of its last good epoch, or its state from before the call if there is none.
 
     Examples
     --------
@@ -31,16 +31,16 @@ class TrainingDivergedError(ValueError):
 
 
 class LastGood:
-    """A copy of a module's parameters and buffers, renewed while they are finite.
+    """A copy of a module's parameters and buffers, updated while they are finite.
 
     Parameters
     ----------
     module : torch.nn.Module
-        The module to guard.
+        The module to copy.
     flat : FlatOptimizer, default=None
-        The vectors that hold its parameters, where there are some: they are few.
+        The flat vectors that hold its parameters, if any: copying few vectors is faster.
     beside : sequence of torch.nn.Module, default=()
-        Modules that are learned as well and guarded with it: those of a subclass, losses with parameters.
+        Other trained modules: those of a subclass, and losses with parameters.
     """
 
     def __init__(self, module: nn.Module, flat: FlatOptimizer | None = None, beside: Sequence[nn.Module] = ()) -> None:
@@ -52,7 +52,7 @@ class LastGood:
         self._copy = [value.detach().clone() for value in self._live]
 
     def renew(self) -> bool:
-        """Copy the module's values unless one of them is not finite; return whether all are."""
+        """Copy the module's values if all are finite; return whether they are."""
         self._part_released()
         values = [value.detach() for value in self._live]
         numbers = [value for value in values if value.is_floating_point()]
@@ -62,13 +62,13 @@ class LastGood:
         return True
 
     def restore(self) -> None:
-        """Give the module the values of the copy."""
+        """Restore the copied values in the module."""
         self._part_released()
         with torch.no_grad():
             foreach_copy_(self._live, self._copy)
 
     def _part_released(self) -> None:
-        """Follow the parameters where they left the vectors in the middle of training."""
+        """Replace the vectors by single parameters if the optimizer stopped using flat vectors during training."""
         if self._flat is None or self._flat.in_use:
             return
         n_vectors = len(self._flat.numbers())
@@ -78,14 +78,14 @@ class LastGood:
 
 
 def _is_finite(numbers: torch.Tensor) -> bool:
-    # A sum is finite only if all of its parts are, and soon found; large parts may make it infinite as well.
+    # A finite sum proves that all values are finite, and is fast; the sum of large finite values may overflow.
     return math.isfinite(numbers.sum().item()) or bool(numbers.isfinite().all())
 
 
 def divergence_message(
     epoch: int, term_losses: Mapping[str, float], broken_columns: Sequence[str] = (), *, keeps: bool = True
 ) -> str:
-    """Return what to say of an epoch after which losses, predictions or parameters are not all finite."""
+    """Return the message for an epoch after which losses, predictions or parameters are not finite."""
     bad = [f"{name!r} ({value})" for name, value in term_losses.items() if not math.isfinite(value)]
     what = f"the loss of {', '.join(bad)} is not finite" if bad else "a parameter of the network is not finite"
     if broken_columns and not bad:

@@ -1,4 +1,4 @@
-"""Epochs on tensors: no call per row, no record and no synchronisation per batch."""
+"""The tensor loop: epochs without a call per row and without recording or synchronizing after each batch."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from skmulti.training.steps import AnalyticStep, AutogradStep, batches, check_ra
 
 
 class TensorLoop:
-    """Epochs of training and of validation for one network.
+    """Runs the epochs of training and validation of one network.
 
     Parameters
     ----------
     module : torch.nn.Module
         The network.
     criterion : MixedLoss
-        Its losses.
+        The criterion of the network.
     optimizer : torch.optim.Optimizer
-        Its optimizer.
+        The optimizer of the network.
     scaler : TargetScaler
-        What brings targets into the network's units.
+        Transforms targets to the network's units.
     flat : FlatOptimizer or None
-        What steps in place of the optimizer, where it can.
+        The optimizer on flat vectors, which replaces `optimizer` where it supports it.
     device : str or torch.device
-        Where to compute.
+        The device to train on.
     mixed_precision : bool
         Whether the network computes in bfloat16.
     """
@@ -58,23 +58,23 @@ class TensorLoop:
         self._step: AnalyticStep | AutogradStep | None = None
 
     def is_for(self, *parts: Any) -> bool:
-        """Return whether these are still the parts."""
-        own = (self._module, self._criterion, self._optimizer, self._scaler, self._flat)
-        return all(ours is theirs for ours, theirs in zip(own, parts, strict=True))
+        """Return whether the loop was built for these objects."""
+        present = (self._module, self._criterion, self._optimizer, self._scaler, self._flat)
+        return all(one is other for one, other in zip(present, parts, strict=True))
 
     @property
     def step_name(self) -> str:
-        """How the last step was made."""
+        """The kind of the last step: "analytic" or "autograd"."""
         assert self._step is not None
         return self._step.name
 
     @property
     def is_analytic(self) -> bool:
-        """Return whether steps go past the modules, which then need not know that they learn."""
+        """Whether steps do not call the modules, so that their training mode does not matter."""
         return isinstance(self._step, AnalyticStep)
 
     def train(self, loader: TensorLoader) -> RowLosses | BatchLosses:
-        """Go through the batches of a loader once and step after each."""
+        """Train one epoch: one optimizer step per batch of a loader."""
         rows = self._rows_of(loader)
         if self._step is None:
             self._step = self._choose_step(rows)
@@ -85,7 +85,7 @@ class TensorLoop:
             if X.shape[0] == n_rows:
                 return losses
             part = losses.per_batch()
-            # Written into one place: small tensors that stay, between large ones that go, would tear the memory.
+            # Written into one tensor: small tensors kept between freed large ones would fragment the memory.
             joined = part.empty(len(loader)) if joined is None else joined
             n_done = joined.write(part, n_done)
         assert joined is not None
@@ -93,7 +93,7 @@ class TensorLoop:
 
     @torch.no_grad()
     def validate(self, loader: TensorLoader) -> BatchLosses:
-        """Go through the batches of a loader once and learn nothing."""
+        """Compute the losses of a loader's batches without training."""
         rows = self._rows_of(loader)
         measured: list[tuple[Tensor, Tensor | float]] = []
         for block in rows.blocks(loader.order(), loader.n_rows, loader.batch_size):

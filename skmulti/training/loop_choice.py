@@ -1,4 +1,4 @@
-"""Which loop trains: ours on tensors, or skorch's own as soon as somebody wants a batch."""
+"""The choice of the training loop: the tensor loop, or skorch's if a callback or an override needs batches."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from skmulti.training.loader import TensorLoader
 from skmulti.training.schedule import OneCycle
 
 _BATCH_EVENTS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
-# The methods of a net that make a batch what it is; who overrides one wants it called.
+# Methods that skorch's loop calls for each batch and the tensor loop does not: an override requires skorch's loop.
 _OF_ANY_BATCH = (*_BATCH_EVENTS, "infer", "get_loss", "notify", "run_single_epoch", "_set_training")
 _OF_TRAINING = (
     "train_step",
@@ -25,25 +25,25 @@ _OF_TRAINING = (
     "get_train_step_accumulator",
 )
 _OF_VALIDATION = ("validation_step",)
-# Of these, the methods that may call the optimizer.
+# The methods that may call the optimizer: an override of one rules out flat vectors.
 STEPPING = ("run_single_epoch", "train_step", "_step_optimizer", "_zero_grad_optimizer")
 
 
 @dataclass(frozen=True)
 class TrainingLoop:
-    """How an estimator was trained in its last epoch.
+    """The loop, step and optimizer that an estimator used in its last epoch.
 
     Attributes
     ----------
     loop : {"tensor", "stack", "skorch"}
-        Whose loop ran: ours on tensors, ours for many nets at once, or skorch's over batches.
+        The tensor loop, the stack of many networks, or skorch's loop.
     step : {"analytic", "functional", "autograd"}
-        Whether the passes of the network were written out, taken from torch.func for all nets of a stack, or left to
-        autograd.
+        Whether gradients came from analytic passes, from torch.func for all networks of a stack, or from autograd.
     optimizer : {"flat", "stacked", "own"}
-        Whether the optimizer stepped on one vector, on the parameters of all nets of a stack, or on each parameter.
+        Whether the optimizer worked on flat vectors, on the stacked parameters of all networks, or on each parameter
+        by its own ``step``.
     reason : str
-        Why skorch's loop ran, empty if it did not.
+        Why skorch's loop was used; empty otherwise.
 
     Examples
     --------
@@ -60,18 +60,18 @@ class TrainingLoop:
 
 
 def why_skorch(net: Any, base: type, iterator: Any, *, training: bool) -> str:
-    """Return why skorch's loop must go through these batches, or an empty string.
+    """Return why skorch's loop is needed for these batches, or an empty string.
 
     Parameters
     ----------
     net : TrainingNet
         The net.
     base : type
-        The class whose methods are known.
+        The class whose methods the tensor loop replaces; other implementations count as overrides.
     iterator : iterable of batches
         What `get_iterator` returned.
     training : bool
-        Whether the batches are learned from.
+        Whether the batches are those of training.
     """
     if net.training_loop == "skorch":
         return "the 'training_loop' parameter asks for it"
@@ -87,37 +87,37 @@ def why_skorch(net: Any, base: type, iterator: Any, *, training: bool) -> str:
     ):
         return f"{type(net).__name__} has modules, criteria or optimizers of its own"
     for name, callback in net.callbacks_:
-        if _listens(callback, net, training=training):
-            hint = "; with use_caching=False it would not" if isinstance(callback, EpochScoring) else ""
-            return f"the callback {name!r} listens to batches{hint}"
+        if _needs_batches(callback, net, training=training):
+            hint = "; with use_caching=False it does not" if isinstance(callback, EpochScoring) else ""
+            return f"the callback {name!r} handles batch events{hint}"
     return ""
 
 
 def is_watched(net: Any, base: type) -> bool:
-    """Return whether somebody may look at the net, or change it, between two epochs."""
-    own = (EpochTimer, LossScoring, TermLog, EarlyStopping, BestEpoch, OneCycle)
+    """Return whether callbacks or overridden methods may read or change the net between epochs."""
+    defaults = (EpochTimer, LossScoring, TermLog, EarlyStopping, BestEpoch, OneCycle)
     events = ("on_epoch_begin", "on_epoch_end", "notify")
-    return bool(overridden(net, base, events)) or any(type(callback) not in own for _, callback in net.callbacks_)
+    return bool(overridden(net, base, events)) or any(type(callback) not in defaults for _, callback in net.callbacks_)
 
 
 def uncompiled(module: Any) -> Any:
-    """Return what ``torch.compile`` wrapped, and any other module itself."""
+    """Return the module inside the wrapper of ``torch.compile``; other modules are returned as they are."""
     return getattr(module, "_orig_mod", module)
 
 
 def overridden(net: Any, base: type, names: tuple[str, ...]) -> str:
-    """Return the first of these methods that is not the base's own, or an empty string."""
+    """Return the first of these methods that a subclass or instance overrides, or an empty string."""
     return next((name for name in names if _overrides(net, name, base)), "")
 
 
-def _listens(callback: Any, net: Any, *, training: bool) -> bool:
-    """Return whether a callback wants to know of batches."""
+def _needs_batches(callback: Any, net: Any, *, training: bool) -> bool:
+    """Return whether a callback uses batch events in training or validation."""
     if isinstance(callback, PassthroughScoring) and not isinstance(callback, LossScoring):
         return True
-    heard = [event for event in _BATCH_EVENTS if _overrides(callback, event, Callback)]
-    if heard != ["on_batch_end"]:
-        return bool(heard)
-    # Some define it, and use it or not.
+    events = [event for event in _BATCH_EVENTS if _overrides(callback, event, Callback)]
+    if events != ["on_batch_end"]:
+        return bool(events)
+    # These callbacks of skorch define on_batch_end, and use it depending on their parameters.
     for cls in (MlflowLogger, NeptuneLogger, SacredLogger):
         if isinstance(callback, cls) and not _overrides(callback, "on_batch_end", cls):
             return bool(callback.log_on_batch_end)

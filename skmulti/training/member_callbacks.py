@@ -1,4 +1,4 @@
-"""Callbacks of an ensemble: a copy for each member, which writes files of its own."""
+"""Callbacks of an ensemble: each member has copies, which write separate files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _PREFIX = "callbacks"
 
 
 def is_of_callbacks(name: str) -> bool:
-    """Return whether a parameter of a net is its callbacks, or one of theirs.
+    """Return whether a parameter of a net is `callbacks` or a parameter of a callback.
 
     Examples
     --------
@@ -27,7 +27,7 @@ def is_of_callbacks(name: str) -> bool:
 
 
 def member_copies(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Return copies of parameters for one member; callbacks that refer to one another do so as copies.
+    """Copy parameters for one member; references between callbacks refer to the copies.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def member_copies(params: Mapping[str, Any]) -> dict[str, Any]:
     Raises
     ------
     ValueError
-        If a callback can't be copied, or holds a trial of Optuna, which stands for one net.
+        If a callback can't be copied, or holds an Optuna trial, which belongs to one net.
     """
     copies: dict[int, Any] = {}
 
@@ -58,7 +58,7 @@ def member_copies(params: Mapping[str, Any]) -> dict[str, Any]:
     for value in list(params.get(_PREFIX) or ()) if isinstance(params.get(_PREFIX), list) else ():
         callback = value[1] if isinstance(value, (tuple, list)) else value
         for attribute, other in _attributes(callback).items():
-            # LoadInitState wants the checkpoint that its neighbour is.
+            # LoadInitState refers to a Checkpoint that may be in the same list.
             if id(other) in copies and hasattr(other, "on_epoch_end"):
                 setattr(copies[id(callback)], attribute, copies[id(other)])
     return found
@@ -71,8 +71,8 @@ def _attributes(value: Any) -> dict[str, Any]:
 def _copied(value: Any, name: str) -> Any:
     if any(type(held).__module__.partition(".")[0] == "optuna" for held in _attributes(value).values()):
         raise ValueError(
-            "The 'callbacks' parameter of an ensemble must hold callbacks of which each member can have its own. Got "
-            f"{_named(value, name)}, which reports one net to a trial of Optuna; use n_members=1."
+            "The 'callbacks' parameter of an ensemble must hold callbacks that can be copied for each member. Got "
+            f"{_named(value, name)}, which reports a single net to an Optuna trial; use n_members=1."
         )
     try:
         return clone(value, safe=False)
@@ -93,28 +93,28 @@ def _named(value: Any, name: str) -> str:
 
 
 def number_files(callbacks: Iterable[tuple[str, Any]], number: int, n_members: int) -> None:
-    """Let the checkpoints of a member write files that bear its number.
+    """Add the number of a member to the file names of its checkpoints.
 
     Parameters
     ----------
     callbacks : iterable of pairs (str, callback)
-        The callbacks of the member. Names of files that have the number already stay.
+        The callbacks of the member. File names that already have the number do not change.
     number : int
-        The number of the member, from 1 on.
+        The number of the member, counted from 1.
     n_members : int
-        The number of all members.
+        The number of members.
 
     Raises
     ------
     ValueError
-        If a checkpoint writes to an open file, which can't be several.
+        If a checkpoint writes to an open file, which members can't share.
     """
     suffix = f"_member_{number:0{max(2, len(str(n_members)))}d}"
     for name, callback in callbacks:
-        # LoadInitState reads what a checkpoint wrote; TrainEndCheckpoint has one that writes.
-        for one in (callback, getattr(callback, "checkpoint", None), getattr(callback, "checkpoint_", None)):
-            if isinstance(one, (Checkpoint, TrainEndCheckpoint)):
-                _number_files(one, name, suffix)
+        # LoadInitState and TrainEndCheckpoint hold a Checkpoint as an attribute.
+        for candidate in (callback, getattr(callback, "checkpoint", None), getattr(callback, "checkpoint_", None)):
+            if isinstance(candidate, (Checkpoint, TrainEndCheckpoint)):
+                _number_files(candidate, name, suffix)
 
 
 def _number_files(checkpoint: Any, name: str, suffix: str) -> None:

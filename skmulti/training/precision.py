@@ -1,4 +1,4 @@
-"""Mixed precision: a network computes in half the digits where they are enough, and learns in all of them."""
+"""Mixed precision: products in bfloat16, parameters and losses in single precision."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from torch import Tensor
 
 
 class InMixedPrecision:
-    """A module whose products are computed in bfloat16 [1]_, and whose outputs come back in the inputs' precision.
+    """A module computed under bfloat16 autocast [1]_; outputs have the dtype of the inputs.
 
-    bfloat16 has the range of single precision, so that losses need not be scaled, as they must be in float16.
+    bfloat16 has the exponent range of single precision, so that no loss scaling is needed as in float16.
 
     Parameters
     ----------
     module : callable
-        What maps inputs to outputs.
+        Maps inputs to outputs.
     device : str or torch.device
-        Where it computes.
+        The device of the module.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""The rows to train on, checked and cast."""
+"""Training rows after validation."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ import numpy as np
 
 from skmulti._checks import has_nan
 
-# Rows whose predictions are looked at after the last step: enough to find what overflows, few beside an epoch.
-_ROWS_TO_LOOK_AT = 1024
+# Rows predicted after the last step to detect overflow: a small fraction of the cost of an epoch.
+_ROWS_TO_CHECK = 1024
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Inputs, targets and weights of the same rows.
+    """Inputs, targets and sample weights of the same rows.
 
     Attributes
     ----------
     X : ndarray of shape (n_rows, ...)
         Inputs.
     y : ndarray of shape (n_rows, n_columns)
-        Targets in the user's units; NaN where one is missing.
+        Targets in the user's units; missing ones are NaN.
     sample_weight : ndarray of shape (n_rows, 1) or (n_rows, n_columns), or None
-        Weights of the rows, or of each row's columns.
+        Sample weights, one per row or one per row and column.
     groups : ndarray of shape (n_rows,), or None
-        Labels of the rows, for a `train_split` that keeps rows of one label together.
+        Group labels of the rows, for a `train_split` that keeps groups together.
 
     Examples
     --------
@@ -46,14 +46,14 @@ class Rows:
 
     @property
     def inputs(self) -> Any:
-        """Return what skorch takes for X: the inputs, with the weights beside them where there are any."""
+        """The X argument of skorch: the inputs, or a dict of inputs and sample weights."""
         if self.sample_weight is None:
             return self.X
         return {"X": self.X, "sample_weight": self.sample_weight.astype(self.X.dtype)}
 
     @property
     def weight_of_inputs(self) -> np.ndarray | None:
-        """Return one weight per row, the mean of those of its columns, or None where all are equal."""
+        """One sample weight per row, the mean over its columns; None if all are equal."""
         if self.sample_weight is None:
             return None
         weight: np.ndarray = self.sample_weight.mean(axis=1)
@@ -61,16 +61,16 @@ class Rows:
 
     @cached_property
     def misses_some(self) -> bool:
-        """Return whether a target is missing."""
+        """Whether a target is missing."""
         return has_nan(self.y)
 
     @property
     def weighs_some_nothing(self) -> bool:
-        """Return whether a target weighs nothing, so that it may be anything."""
+        """Whether a target has sample weight zero, so that its value is ignored."""
         return self.sample_weight is not None and not self.sample_weight.all()
 
     def that_count(self) -> Rows:
-        """Return the rows that have a target whose weight is above zero."""
+        """Return the rows that have a target with a positive sample weight."""
         if self.sample_weight is None and not self.misses_some:
             return self
         counts = ~np.isnan(self.y)
@@ -81,17 +81,17 @@ class Rows:
             return self
         weight = None if self.sample_weight is None else self.sample_weight[keep]
         if weight is not None:
-            # As if the others had never been there: equal weights are no weights.
+            # The same result as without the dropped rows: equal sample weights are none, others have mean 1.
             weight = None if (weight == weight[:1, :1]).all() else weight / weight.mean()
         groups = None if self.groups is None else self.groups[keep]
         return Rows(self.X[keep], self.y[keep], weight, groups)
 
 
 def is_weighted(X: Any) -> bool:
-    """Return whether a batch of inputs has the weights of its rows beside it."""
+    """Return whether a batch of inputs is a dict with sample weights."""
     return isinstance(X, Mapping) and set(X) == {"X", "sample_weight"}
 
 
-def rows_to_look_at(X: np.ndarray) -> np.ndarray:
-    """Return some rows from all over a table, at most two thousand."""
-    return X[:: max(1, len(X) // _ROWS_TO_LOOK_AT)]
+def rows_to_check(X: np.ndarray) -> np.ndarray:
+    """Return evenly spaced rows of a table, at most 2047."""
+    return X[:: max(1, len(X) // _ROWS_TO_CHECK)]

@@ -1,4 +1,4 @@
-"""One step of training on a batch of tensors: by the written-out pass where the network is known, else by autograd."""
+"""One training step on a batch of tensors, with an analytic pass for known networks, else with autograd."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ Batch = tuple[Tensor, Tensor, Tensor | None]
 
 
 def batches(X: Tensor, y: Tensor, weight: Tensor | None, batch_size: int) -> Iterator[Batch]:
-    """Return the batches of some rows."""
+    """Split rows into batches."""
     weights = [None] * -(-len(X) // batch_size) if weight is None else weight.split(batch_size)
     return zip(X.split(batch_size), y.split(batch_size), weights, strict=True)
 
 
 class AnalyticStep:
-    """Steps without a graph, for networks whose passes are written out and losses whose rows stand alone.
+    """Steps without autograd, for networks with analytic passes and losses that are means over rows.
 
     Parameters
     ----------
     network : Pass
-        The network.
+        The analytic pass of the network.
     criterion : MixedLoss
-        The losses.
+        The criterion.
     flat : FlatOptimizer
-        Where the network writes its gradients.
+        The flat vectors to which the pass writes gradients.
     """
 
     name = "analytic"
@@ -42,7 +42,7 @@ class AnalyticStep:
 
     @torch.no_grad()
     def run(self, X: Tensor, y: Tensor, weight: Tensor | None, batch_size: int) -> RowLosses:
-        """Make one step per batch of these rows; return the losses as they were before each step."""
+        """Make one step per batch; return the losses before each step."""
         forward, backward, step = self._network.forward, self._network.backward, self._flat.step
         gradient_of = self._criterion.raw_gradient
         outputs = []
@@ -55,18 +55,18 @@ class AnalyticStep:
 
 
 class AutogradStep:
-    """Steps of any network, with any loss.
+    """Steps with autograd, for any network and any loss.
 
     Parameters
     ----------
     module : callable
-        The network, from inputs to raw outputs.
+        The network, which maps inputs to raw outputs.
     criterion : MixedLoss
-        The losses.
+        The criterion.
     optimizer : torch.optim.Optimizer
         The optimizer.
     flat : FlatOptimizer or None
-        What steps in its place, where it can.
+        The optimizer on flat vectors, or None if `optimizer` steps itself.
     """
 
     name = "autograd"
@@ -75,7 +75,7 @@ class AutogradStep:
         self._module, self._criterion, self._optimizer, self._flat = module, criterion, optimizer, flat
 
     def run(self, X: Tensor, y: Tensor, weight: Tensor | None, batch_size: int) -> RowLosses | BatchLosses:
-        """Make one step per batch of these rows; return the losses as they were before each step."""
+        """Make one step per batch; return the losses before each step."""
         if weight is None and self._criterion.rows_stand_alone and self._flat is not None:
             return self._run_by_gradient(X, y, batch_size, self._flat)
         return self._run_by_loss(X, y, weight, batch_size)
@@ -102,7 +102,7 @@ class AutogradStep:
                 terms, seen = self._criterion.measure(check_raw(self._module(rows)), targets, weights)  # noqa: B023
                 total = self._criterion.total(terms)
                 total.backward()
-                # An optimizer may ask more than once, at other parameters: the first answer is that of the step.
+                # LBFGS calls the closure several times; the first losses are those before the step.
                 first.append((terms.detach(), seen))  # noqa: B023
                 return total
 
@@ -122,7 +122,7 @@ class AutogradStep:
 
 
 def check_raw(raw: Any) -> Tensor:
-    """Return what a module returned, or say that it must be one tensor."""
+    """Return the raw outputs; raise TypeError unless they are one tensor."""
     if not isinstance(raw, Tensor):
         raise TypeError(f"The module must return one tensor of raw outputs. Got {type(raw).__name__} instead.")
     return raw

@@ -59,7 +59,7 @@ def test_a_gpu_learns_what_the_processor_learns():
 @needs_gpu
 def test_rows_that_do_not_fit_on_the_gpu_come_block_by_block(monkeypatch):
     whole = make(device="cuda").fit(X, Y)
-    monkeypatch.setattr(device_rows, "_SHARE_OF_DEVICE", 0.0)
+    monkeypatch.setattr(device_rows, "_FRACTION_OF_DEVICE", 0.0)
     assert_same(make(device="cuda").fit(X, Y), make(device="cuda", training_loop="skorch").fit(X, Y), rtol=1e-3)
     np.testing.assert_allclose(make(device="cuda").fit(X, Y).predict(X), whole.predict(X), rtol=1e-3, atol=1e-3)
 

@@ -56,7 +56,7 @@ def test_a_callback_that_wants_a_batch_gets_it(event):
     ours, theirs = make(callbacks=[("it", listener)]).fit(X, Y), make(training_loop="skorch").fit(X, Y)
     assert listener.calls == 4 * 6
     assert_same(ours, theirs, loop="skorch", rtol=0)
-    assert ours.training_loop_.reason == "the callback 'it' listens to batches"
+    assert ours.training_loop_.reason == "the callback 'it' handles batch events"
 
 
 @pytest.mark.parametrize(

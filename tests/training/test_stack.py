@@ -221,7 +221,7 @@ def test_convolutions_are_trained_in_turn():
 
 def test_a_callback_that_wants_batches_is_given_them_in_turn():
     nets = [mlp(random_state=i, callbacks=[("clip", GradientNormClipping(1.0))]) for i in range(2)]
-    assert "listens to batches" in assert_as_alone(nets, stacked=False)[0].why_sequential
+    assert "handles batch events" in assert_as_alone(nets, stacked=False)[0].why_sequential
 
 
 def test_a_net_of_another_shape_is_trained_in_turn():

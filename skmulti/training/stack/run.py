@@ -15,7 +15,7 @@ from skmulti.training.interrupt import was_interrupted
 from skmulti.training.loader import TensorLoader
 from skmulti.training.loop_choice import is_watched
 from skmulti.training.optimizers.flat import FlatOptimizer
-from skmulti.training.rows import rows_to_look_at
+from skmulti.training.rows import rows_to_check
 from skmulti.training.schedule import OneCycle
 
 
@@ -136,7 +136,7 @@ class TrainingRun:
 
     def predicts_finite(self) -> bool:
         """Return whether the predictions of the net, whose module holds the current values, are finite."""
-        self.net._broken_columns = self.net._columns_not_finite(rows_to_look_at(self._inputs))
+        self.net._broken_columns = self.net._columns_not_finite(rows_to_check(self._inputs))
         return not self.net._broken_columns
 
     def end_epoch(self, train: RunLosses, valid: RunLosses | None) -> None:

@@ -49,6 +49,11 @@ from torch.optim.optimizer import _global_optimizer_post_hooks as global_optimiz
 from torch.optim.optimizer import _global_optimizer_pre_hooks as global_optimizer_pre_hooks
 
 
+def import_dynamo() -> None:
+    """Import what torch imports when the first optimizer of a process is built, sympy included."""
+    import torch._dynamo  # noqa: F401
+
+
 class StrOptions(_StrOptions):
     """The strings that a parameter may be.
 
@@ -90,6 +95,7 @@ __all__ = [
     "get_namespace",
     "global_optimizer_post_hooks",
     "global_optimizer_pre_hooks",
+    "import_dynamo",
     "num_samples",
     "routing_enabled",
     "safe_indexing",

@@ -134,8 +134,13 @@ class Before:
     @property
     def has_new_epoch(self) -> bool:
         """Whether the net has finished an epoch since."""
+        return self.n_new_epochs > 0
+
+    @property
+    def n_new_epochs(self) -> int:
+        """The number of epochs that the net has finished since."""
         history = self._net.history_
-        return len(history or ()) > (self._n_epochs if history is self._history else 0)
+        return len(history or ()) - (self._n_epochs if history is self._history else 0)
 
     def restore(self) -> None:
         """Give the net and its members this state again."""

@@ -24,6 +24,7 @@ from skmulti.targets.terms import resolve_terms
 from skmulti.targets.validation import check_sample_weight, check_targets
 from skmulti.targets.weights import refuse_untrainable
 from skmulti.training import RandomStreams, Rows
+from skmulti.training.interrupt import finish_imports
 from skmulti.training.loop_choice import uncompiled
 from skmulti.training.precision import precision_of
 from skmulti.training.threads import multiplications
@@ -150,6 +151,7 @@ class BuildingNet(CheckingNet):
         """Build the optimizer as skorch does, or say what it does not take."""
         own = [name for name in vars(self) if name.startswith("optimizer__") and name != "optimizer__param_groups"]
         name = getattr(self.optimizer, "__name__", repr(self.optimizer))
+        finish_imports()
         try:
             super().initialize_optimizer(*args)
         except (TypeError, ValueError) as error:

@@ -285,6 +285,10 @@ class EnsembleNet(BuildingNet):
         if error is not None and not is_cut:
             raise error
 
+    def _interruption(self, n_epochs: int) -> str:
+        kept = f" It kept {len(self._members)} of {self._n_members_built} members." if self._members else ""
+        return super()._interruption(n_epochs) + kept
+
     def _keep_members(self, parts: list[TrainingTask]) -> list[TrainingTask]:
         """Let the ensemble consist of some of its members."""
         self.members_ = [part.net for part in parts]

@@ -12,11 +12,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from skmulti._checks import warn
 from skmulti.estimators._batching import BatchingNet
 from skmulti.estimators._before import Before
 from skmulti.training.callbacks import last_row
 from skmulti.training.divergence import LastGood, TrainingDivergedError, divergence_message
 from skmulti.training.epoch_losses import BatchLosses, EpochLosses
+from skmulti.training.interrupt import ctrl_c, was_interrupted
 from skmulti.training.loader import TensorLoader
 from skmulti.training.loop import TensorLoop
 from skmulti.training.loop_choice import STEPPING, TrainingLoop, is_watched, overridden, uncompiled, why_skorch
@@ -246,7 +248,7 @@ class TrainingNet(BatchingNet):
         goes_on : bool
             Whether training continues with the present network.
         """
-        with self._in_turn(in_place=goes_on):
+        with ctrl_c(), self._in_turn(in_place=goes_on):
             before = self._before = Before(self._nets, in_place=goes_on)
             keeps = goes_on or not before.was_built
             try:
@@ -256,8 +258,18 @@ class TrainingNet(BatchingNet):
                 if not (keeps and before.has_new_epoch):
                     before.restore()
                 raise
+            else:
+                if was_interrupted():
+                    warn(self._interruption(before.n_new_epochs))
             finally:
                 self.__dict__.pop("_before", None)
+
+    def _interruption(self, n_epochs: int) -> str:
+        """Return the warning for a training that Ctrl-C ended after this number of epochs."""
+        return (
+            f"Training was interrupted after {n_epochs} epoch{'s' * (n_epochs != 1)}. The estimator keeps the "
+            "parameters learned so far; use partial_fit to continue, or fit to start again."
+        )
 
     def fit_loop(self, X: Any, y: Any = None, epochs: Any = None, **fit_params: Any) -> TrainingNet:
         """Go through all epochs, as in skorch, which ends training after Ctrl-C and says nothing."""
@@ -282,6 +294,9 @@ class TrainingNet(BatchingNet):
                 super().partial_fit(X, y)
             was_interrupted = self._was_interrupted
         except Exception as error:
+            if self._was_interrupted and not self.history:
+                # Callbacks that look for the last epoch at the end of training find none.
+                raise KeyboardInterrupt from error
             self._give_up(error, X, y, n_epochs_before)
             raise
         finally:

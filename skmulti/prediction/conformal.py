@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted, indexable
 
 from skmulti._checks import without_mask
 from skmulti._compat import HasMethods, Interval, fit_context, num_samples, safe_indexing
+from skmulti.training.interrupt import ctrl_c
 
 
 class SplitConformalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
@@ -117,6 +118,8 @@ class SplitConformalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator)
             If a column has no held-out target, or `sample_weight` does not have one entry per row.
         TypeError
             If the estimator is a classifier.
+        KeyboardInterrupt
+            If Ctrl-C is pressed while the estimator is fitted.
         """
         if y is None:
             raise ValueError(f"This {type(self).__name__} estimator requires y to be passed, but the target y is None.")
@@ -133,7 +136,11 @@ class SplitConformalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator)
             name: safe_indexing(value, fit) if _is_one_per_row(value, n_rows) else value
             for name, value in fit_params.items()
         }
-        self.estimator_ = clone(self.estimator).fit(safe_indexing(X, fit), safe_indexing(y, fit), **fit_params)
+        with ctrl_c() as interrupts:
+            estimator = clone(self.estimator).fit(safe_indexing(X, fit), safe_indexing(y, fit), **fit_params)
+            # The fit of a net returns after Ctrl-C: residuals of a network cut short are not to be calibrated on.
+            interrupts.check()
+        self.estimator_ = estimator
         residuals = np.abs(_residuals(self.estimator_, safe_indexing(X, held_out), safe_indexing(y, held_out)))
         self._y_ndim = residuals.ndim
         residuals = residuals.reshape(len(residuals), -1)

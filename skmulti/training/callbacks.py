@@ -54,6 +54,9 @@ class BestEpoch(EarlyStopping):
 
     def on_train_end(self, net: Any, **kwargs: Any) -> None:
         """Restore the parameters of the best epoch."""
+        if not net.history:
+            # Interrupted before the first epoch: skorch's would look for the last one.
+            return
         restores = self.load_best and self.best_epoch_ != net.history[-1, "epoch"]
         super().on_train_end(net, **kwargs)
         for name, state in self.best_beside_.items() if restores else ():

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+
+from skmulti._compat import import_dynamo
 
 _interrupted = threading.Event()
 _installed = threading.Event()
@@ -66,3 +69,38 @@ def ctrl_c() -> Iterator[Interrupts]:
         signal.signal(signal.SIGINT, before)
         _installed.clear()
         _interrupted.clear()
+
+
+@contextmanager
+def delayed_interrupt() -> Iterator[None]:
+    """Handle Ctrl-C after the block, not inside it. Only the main thread handles signals.
+
+    Examples
+    --------
+    >>> from skmulti.training.interrupt import delayed_interrupt
+    >>> with delayed_interrupt():
+    ...     import decimal
+    """
+    before = signal.getsignal(signal.SIGINT) if threading.current_thread() is threading.main_thread() else None
+    if not callable(before):
+        yield
+        return
+    received: list[tuple[int, Any]] = []
+    signal.signal(signal.SIGINT, lambda number, frame: received.append((number, frame)))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if received:
+            before(*received[0])
+
+
+@functools.cache
+def finish_imports() -> None:
+    """Import what torch imports lazily at the first optimizer, with Ctrl-C handled afterwards.
+
+    An interrupted import leaves torch's and sympy's modules half loaded, and no later fit of the process could build
+    an optimizer.
+    """
+    with delayed_interrupt():
+        import_dynamo()

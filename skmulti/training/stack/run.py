@@ -97,7 +97,7 @@ class TrainingRun:
         self.last_good = StackedLastGood(net.module_)
         self._early_stopping: list[Any] = []
         self._callbacks: list[Any] = []
-        self.is_watched = self._is_quiet = self.has_epoch = self.has_left = False
+        self.is_watched = self._is_quiet = self.has_epoch = self.has_left = self._has_begun = False
 
     def begin(self) -> None:
         """Begin training as skorch's partial_fit does."""
@@ -109,6 +109,7 @@ class TrainingRun:
             cb for _, cb in net.callbacks_ if type(cb) in (EarlyStopping, BestEpoch) and cb.load_best
         ]
         self._notify("on_train_begin", X=self.X, y=self.y)
+        self._has_begun = True
         # Without custom callbacks and printing, most default callbacks have nothing to do.
         self._is_quiet = not self.is_watched and not net.verbose
         self._callbacks = [cb for _, cb in net.callbacks_ if not isinstance(cb, TermLog)]
@@ -183,7 +184,10 @@ class TrainingRun:
         net, error = self.net, self.task.error
         self._restore_early_stopping(best)
         try:
-            if error is None:
+            if error is None and not (self._has_begun and net.history_):
+                # Interrupted before its first epoch: callbacks look for the last row of the history.
+                pass
+            elif error is None:
                 self._notify("on_train_end", X=self.X, y=self.y)
             else:
                 net._give_up(error, self.X, self.y, self._n_epochs_before)

@@ -283,7 +283,9 @@ def test_ctrl_c_keeps_the_members_of_a_default_ensemble_that_have_an_epoch_and_s
     monkeypatch.setattr(CtrlC, "is_armed", True)
     # skorch's loop trains members one after the other: three have not begun.
     params = {"n_members": 4, "numeric_embedding": "mixed", "training_loop": "skorch"}
-    net = make_net("default", callbacks=[CtrlC()], **params).fit(X, Y)
+    net = make_net("default", callbacks=[CtrlC()], **params)
+    with pytest.warns(UserWarning, match=r"It kept 1 of 4 members\."):
+        net.fit(X, Y)
     assert len(net.members_) == 1
     assert net.n_members == 4
     # The targets are linear: a ridge regression that has its stacking weight predicts them, and networks of two

@@ -47,7 +47,9 @@ def press_before(monkeypatch, cls, name):
     monkeypatch.setattr(cls, name, interrupted)
 
 
-@pytest.mark.parametrize(("cls", "name"), [(StackTrainer, "__init__"), (TrainingRun, "begin"), (TrainingRun, "__init__")])
+@pytest.mark.parametrize(
+    ("cls", "name"), [(StackTrainer, "__init__"), (TrainingRun, "begin"), (TrainingRun, "__init__")]
+)
 @pytest.mark.parametrize("params", [{"effort": "fast"}, {"n_members": 3, "callbacks": [EarlyStopping(load_best=True)]}])
 def test_before_the_first_epoch_of_an_ensemble_the_earlier_state_is_kept(monkeypatch, cls, name, params):
     if "callbacks" in params:

@@ -131,7 +131,9 @@ def test_an_interruption_in_the_default_ensemble_keeps_what_all_members_learned(
         if text.split()[0] == "2":
             signal.raise_signal(signal.SIGINT)
 
-    net = default_net(max_epochs=50).set_params(callbacks__print_log__sink=sink).fit(X, Y)
+    net = default_net(max_epochs=50).set_params(callbacks__print_log__sink=sink)
+    with pytest.warns(UserWarning, match=r"interrupted after 2 epochs\..* It kept 6 of 6 members\."):
+        net.fit(X, Y)
     assert [member.n_iter_ for member in net.members_] == [2] * 6
     assert net.n_iter_ == 2
     assert net.predict(X).shape == Y.shape

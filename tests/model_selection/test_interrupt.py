@@ -22,7 +22,9 @@ import sys
 import numpy as np
 from skmulti import MultiOutputMLPRegressor
 from skmulti.model_selection import BatchedGridSearchCV
+from skmulti.training.interrupt import finish_imports
 
+finish_imports()  # Ctrl-C waits for them, which would be timed too.
 X = np.random.default_rng(0).normal(size=(200, 3))
 net = MultiOutputMLPRegressor(effort=None, max_epochs=1_000_000, random_state=0, **eval(sys.argv[2]))
 search = BatchedGridSearchCV(net, {"lr": [1e-3, 1e-2]}, cv=2, n_jobs=eval(sys.argv[1]), verbose=1)

@@ -23,7 +23,7 @@ from skmulti.training import Rows
 from skmulti.training.rows import is_weighted
 from skmulti.training.threads import limited_threads
 
-# The margin of clip_predictions=True: see "How far predictions reach" in the guide.
+# The margin of clip_predictions=True: see "Clipping and extrapolation" in the guide.
 _MARGIN = 0.1
 _OF_LINEAR = ("linear_path", "clip_predictions")
 # Rows of a dataset that are gathered at once.

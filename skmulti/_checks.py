@@ -37,8 +37,8 @@ def nearest(value: Any, options: Iterable[Any]) -> str | None:
     near = difflib.get_close_matches(str(value), [option for option in options if isinstance(option, str)], n=1)
     if not near:
         return None
-    # "rnn" is another network, not a misspelled "cnn"; "mpl" has the letters of "mlp" and is a misspelling.
-    is_short, same_letters = len(near[0]) <= 3, sorted(str(value).lower()) == sorted(near[0])
+    # "rnn" is another network, not a misspelled "cnn"; "mpl" and "hh" have the letters of "mlp" and "h".
+    is_short, same_letters = len(near[0]) <= 3, set(str(value).lower()) == set(near[0].lower())
     similarity = difflib.SequenceMatcher(None, near[0], str(value)).ratio()
     return None if is_short and not same_letters and similarity < _CUTOFF_FOR_SHORT_NAMES else near[0]
 

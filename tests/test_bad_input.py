@@ -72,7 +72,7 @@ def test_data_frames_with_sparse_columns_are_refused_with_the_way_out(effort, fi
 def test_rows_of_several_lengths_are_refused(effort):
     ragged = [[1.0], [1.0, 2.0]] * 10
     for args, name in (((ragged, Y), "X"), ((X, ragged), "y"), ((X, Y, ragged), "sample_weight")):
-        message = f"{name} must be an array, or a list of rows of numbers of the same length. Got a list of "
+        message = f"{name} must be an array, or a list of rows of numbers of the same length. Got a list that "
         with pytest.raises(ValueError, match="^" + re.escape(message)):
             make_net(effort=effort).fit(*args)
 

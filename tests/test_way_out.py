@@ -53,7 +53,7 @@ def test_a_parameter_of_a_loss_needs_its_column():
 
 def test_names_are_missed_where_y_came_without_them():
     model = TransformedTargetRegressor(make_net(loss={"distance": "huber"}), check_inverse=False)
-    with refused("Got 'distance', but the columns of y are 'y0', 'y1', 'y2'. y came without names of its columns"):
+    with refused("Got 'distance', but the columns of y are 'y0', 'y1', 'y2'. y has no column names"):
         model.fit(X, Y)
 
 

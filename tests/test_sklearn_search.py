@@ -1,4 +1,4 @@
-"""Pipelines, searches over losses and weights, cross-validation and metadata routing."""
+"""Pipelines, searches over losses and loss weights, cross-validation and metadata routing."""
 
 import numpy as np
 import pandas as pd
@@ -94,7 +94,7 @@ def test_two_jobs_give_the_numbers_of_one(weight_search, measurements):
     assert_array_equal(parallel.predict(measurements[0]), search.predict(measurements[0]))
 
 
-def test_a_grid_over_weights_beats_none_when_one_column_counts():
+def test_a_grid_over_loss_weights_improves_the_column_that_is_scored():
     scoring = column_scorers(NAMES)
     grid = {"net__loss_weights": [[1, 1e-3, 1e-3], [1e-3, 1, 1e-3], None]}
     search = GridSearchCV(make_pipe(max_epochs=20), grid, scoring=scoring, refit="distance_r2", cv=3).fit(X, Y)
@@ -124,7 +124,7 @@ def test_a_random_search_draws_one_weight_from_a_distribution():
 
 
 class WeightVectors:
-    """Whole weight vectors that sum to three, as scipy draws them."""
+    """A distribution of loss-weight vectors that sum to three, by scipy's Dirichlet distribution."""
 
     def rvs(self, random_state=None):
         return 3 * dirichlet([2, 2, 2]).rvs(1, random_state=random_state)[0]
@@ -146,13 +146,13 @@ def test_a_search_over_the_weight_of_a_head():
     assert weights == [search.best_params_["multiheadregressor__loss_weights__pose"]] * 2 + [1.0]
 
 
-def test_a_candidate_with_an_unknown_column_says_so():
+def test_a_candidate_with_an_unknown_column_raises():
     search = GridSearchCV(make_pipe(), {"net__loss_weights__distnce": [1, 2]}, cv=2, error_score="raise")
     with pytest.raises(ValueError, match=r"Did you mean 'distance'\?"):
         search.fit(X, Y)
 
 
-def test_a_grid_moves_a_weight_that_the_net_was_built_with():
+def test_a_grid_overrides_a_loss_weight_of_the_constructor():
     search = GridSearchCV(make_pipe(loss_weights__area=7.0), {"net__loss_weights__area": [0.5]}, cv=2).fit(X, Y)
     assert [term.weight for term in search.best_estimator_[-1].terms_] == [1.0, 1.0, 0.5]
 
@@ -212,7 +212,7 @@ def test_validation_rows_reach_the_net_through_a_search():
     assert "valid_loss__area" in search.best_estimator_[-1].history[-1]
 
 
-def test_metadata_that_nobody_asked_for_is_refused():
+def test_metadata_without_a_request_are_refused():
     with sklearn.config_context(enable_metadata_routing=True), pytest.raises(ValueError, match="X_val"):
         make_pipe().fit(X, Y, X_val=X, y_val=Y)
 

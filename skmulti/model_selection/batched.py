@@ -1,4 +1,4 @@
-"""What grid and random search have in common: fits that are done first, then evaluated by scikit-learn."""
+"""Base class of the searches: all fits are done first, then scikit-learn evaluates them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ WORKING_MEMORY = [Interval(Real, 0, None, closed="neither"), None]
 
 
 class BatchedSearch:
-    """Goes before a search of scikit-learn's: all fits are done first, then scikit-learn's own `fit` evaluates them."""
+    """Mixin for a search of scikit-learn: trains all networks first, then lets scikit-learn evaluate them."""
 
     n_stacked_fits_: int
     sequential_fits_: dict[str, int]
@@ -50,23 +50,23 @@ class BatchedSearch:
         Raises
         ------
         ValueError
-            If a parameter or the data are out of place, or all fits failed.
+            If a parameter or the data are invalid, or all fits failed.
         KeyboardInterrupt
-            On Ctrl-C, at whatever time: no net is left half trained.
+            On Ctrl-C. No partly trained network remains.
         """
-        own: Any = self
-        own._validate_params()
+        search: Any = self
+        search._validate_params()
         X, y = indexable(X, y)
-        of_fit = params if routing_enabled() else {name: params[name] for name in params if name != "groups"}
-        workers = Workers(own.n_jobs, own.pre_dispatch, own.verbose, own.working_memory)
+        fit_params = params if routing_enabled() else {name: params[name] for name in params if name != "groups"}
+        workers = Workers(search.n_jobs, search.pre_dispatch, search.verbose, search.working_memory)
         with ctrl_c() as interrupts:
-            prepared = Prepared(own.estimator, of_fit, workers, interrupts)
-            cv = check_cv(own.cv, y, classifier=is_classifier(own.estimator))
-            # The splits of a generator can be read once.
+            prepared = Prepared(search.estimator, fit_params, workers, interrupts)
+            cv = check_cv(search.cv, y, classifier=is_classifier(search.estimator))
+            # The splits of a generator can be read only once.
             changed = {"estimator": prepared.estimator, "cv": cv, "n_jobs": 1}
             before = {name: vars(self)[name] for name in changed}
-            # On the instance, since a subclass may have its own, which is to be given what is prepared too.
-            vars(self).update(changed, _run_search=_prepared_search(own._run_search, prepared, cv))
+            # On the instance: a subclass may override `_run_search`, and its candidates are prepared as well.
+            vars(self).update(changed, _run_search=_prepared_search(search._run_search, prepared, cv))
             try:
                 with prepared.evaluated_here():
                     super().fit(X, y, **params)  # type: ignore[misc]
@@ -80,20 +80,20 @@ class BatchedSearch:
         return self
 
 
-def _prepared_search(run_search: Callable[..., None], prepared: Prepared, own_cv: Any) -> Callable[..., None]:
+def _prepared_search(run_search: Callable[..., None], prepared: Prepared, default_cv: Any) -> Callable[..., None]:
     """Return a `_run_search` whose candidates are prepared before scikit-learn evaluates them."""
 
     def _run_search(evaluate_candidates: Callable[..., Any], *, callback_ctx: Any = None) -> None:
         def evaluate(candidate_params: Iterable[Any], cv: Any = None, more_results: Any = None, **context: Any) -> Any:
             candidates = list(candidate_params)
-            splits = prepared.ask_for(candidates, own_cv if cv is None else cv)
+            splits = prepared.plan(candidates, default_cv if cv is None else cv)
             results = evaluate_candidates(candidates, cv=splits, more_results=more_results, **context)
             seconds = np.array(prepared.seconds()).reshape(len(results["params"]), -1)
             results["mean_fit_time"], results["std_fit_time"] = seconds.mean(axis=1), seconds.std(axis=1)
             return results
 
-        # scikit-learn 1.7 knows no callbacks, and a search of the user's own need not.
-        knows_callbacks = "callback_ctx" in inspect.signature(run_search).parameters
-        run_search(evaluate, **({"callback_ctx": callback_ctx} if knows_callbacks else {}))
+        # scikit-learn 1.7 has no callbacks, and `_run_search` of a subclass need not take them.
+        takes_callbacks = "callback_ctx" in inspect.signature(run_search).parameters
+        run_search(evaluate, **({"callback_ctx": callback_ctx} if takes_callbacks else {}))
 
     return _run_search

@@ -1,4 +1,4 @@
-"""All fits of a search: planned, shared out, the nets trained together."""
+"""All fits of a search: planned, divided among processes, and trained together."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from skmulti.training.interrupt import Interrupts
 
 @dataclass
 class Fit:
-    """One fit of a candidate on a split, planned and then done."""
+    """The fit of one candidate on one split."""
 
     params: Mapping[str, Any]
     split: int
@@ -36,7 +36,7 @@ class Fit:
 
 @dataclass(frozen=True)
 class Data:
-    """What a search fits: its rows, its splits, and the parameters of `fit`."""
+    """The data of a search: its rows, its splits, and the parameters of `fit`."""
 
     X: Any
     y: Any
@@ -44,7 +44,7 @@ class Data:
     fit_params: dict[str, Any]
 
     def of(self, fit: Fit) -> tuple[Any, Any, dict[str, Any]]:
-        """Return X, y and fit parameters of a fit's rows."""
+        """Return X, y and the parameters of `fit` for the training rows of a fit."""
         xp, _ = get_namespace(self.X)
         rows = xp.asarray(self.splits[fit.split][0], device=device(self.X))
         fit_params = check_method_params(self.X, params=self.fit_params, indices=rows)
@@ -53,7 +53,7 @@ class Data:
 
 @dataclass(frozen=True)
 class Workers:
-    """How the work is shared out: scikit-learn's parameters, and the memory of one stack."""
+    """How the fits are run: the parameters of scikit-learn, and the memory limit of one stack in MiB."""
 
     n_jobs: int | None
     pre_dispatch: Any
@@ -61,9 +61,9 @@ class Workers:
     working_memory: float | None
 
     def n_processes(self) -> int:
-        """Return the number of processes that train."""
+        """Return the number of training processes."""
         n_jobs: int = joblib.effective_n_jobs(self.n_jobs)
-        # Nets draw from torch's global generator, one at a time: threads would draw one another's numbers.
+        # Networks seed and use torch's global generator: threads would interleave their random numbers.
         return 1 if getattr(get_active_backend()[0], "supports_sharedmem", False) else n_jobs
 
 
@@ -72,7 +72,7 @@ def plan_fits(estimator: Any, candidates: Sequence[Mapping[str, Any]], data: Dat
     fits = []
     for params in candidates:
         for split, (rows, _) in enumerate(data.splits):
-            # Parameters may be estimators: each fit has its own, as in scikit-learn.
+            # Values may be estimators: each fit has a clone, as in scikit-learn.
             configured = clone(estimator).set_params(**clone(dict(params), safe=False))
             place = Place.of(configured)
             fits.append(Fit(params, split, _count(rows), configured, place, Outcome(configured)))
@@ -85,33 +85,33 @@ def _count(rows: Any) -> int:
 
 
 def do_fits(fits: Sequence[Fit], data: Data, workers: Workers, interrupts: Interrupts) -> None:
-    """Do all fits: each is given its outcome.
+    """Run all fits, and set the outcome of each.
 
     Parameters
     ----------
     fits : sequence of Fit
         What `plan_fits` returned.
     data : Data
-        What to fit.
+        The data.
     workers : Workers
-        How to share the work out.
+        How to run the fits.
     interrupts : Interrupts
-        Whether Ctrl-C was pressed, which ends all of them.
+        Ends all fits after Ctrl-C.
     """
     n_processes = workers.n_processes()
-    travels = n_processes > 1
-    with nullcontext() if travels else joblib.parallel_config(backend="sequential"):
-        # What stays in this process must not be sent to a single worker of a cluster either.
+    is_remote = n_processes > 1
+    with nullcontext() if is_remote else joblib.parallel_config(backend="sequential"):
+        # With one job, some backends still send tasks to a worker; these fits stay in this process.
         parallel = Parallel(n_jobs=n_processes, pre_dispatch=workers.pre_dispatch, max_nbytes=None)
     groups = group_fits([fit for fit in fits if not fit.place.why_not], has_fit_params=bool(data.fit_params))
-    with counted_fits(len(fits), verbose=workers.verbose > 0, shared=travels, interrupts=interrupts) as progress:
-        n_failed = _fit_all_steps(groups, data, parallel, travels)
+    with counted_fits(len(fits), verbose=workers.verbose > 0, shared=is_remote, interrupts=interrupts) as progress:
+        n_failed = _fit_steps_of_groups(groups, data, parallel, is_remote)
         interrupts.check()
         if progress is not None and n_failed:
             progress(n_failed)
-        lists = _share_out([group for group in groups if group.call is not None], n_processes)
+        lists = _divide([group for group in groups if group.call is not None], n_processes)
         alone = [fit for fit in fits if fit.place.why_not]
-        options: dict[str, Any] = {"progress": progress, "travels": travels}
+        options: dict[str, Any] = {"progress": progress, "is_remote": is_remote}
 
         def tasks() -> Iterator[Any]:
             for parts in lists:
@@ -132,52 +132,52 @@ def do_fits(fits: Sequence[Fit], data: Data, workers: Workers, interrupts: Inter
         fit.outcome = next(outcomes)
 
 
-def _fit_all_steps(groups: Sequence[Group], data: Data, parallel: Parallel, travels: bool) -> int:
-    """Fit the steps before the nets, once for all nets of a group, and find out what the nets are given.
+def _fit_steps_of_groups(groups: Sequence[Group], data: Data, parallel: Parallel, is_remote: bool) -> int:
+    """Fit the steps before the networks once per group, and record the arguments of the networks' `fit`.
 
     Returns
     -------
     n_failed : int
-        How many fits have failed thereby.
+        The number of fits that failed in these steps.
     """
     n_failed = 0
     bare = [group for group in groups if not group.fits[0].place.path]
     with_steps = [group for group in groups if group.fits[0].place.path]
-    found = [_of_group(fit_steps, group, data, travels=False) for group in bare]
-    # Nets alone have no steps: nothing for other processes.
-    found += parallel(_of_group(delayed(fit_steps), group, data, travels) for group in with_steps)
-    for group, (outcome, call) in zip([*bare, *with_steps], found, strict=True):
+    results = [_of_group(fit_steps, group, data, is_remote=False) for group in bare]
+    # Without steps there is nothing to fit in other processes.
+    results += parallel(_of_group(delayed(fit_steps), group, data, is_remote) for group in with_steps)
+    for group, (outcome, call) in zip([*bare, *with_steps], results, strict=True):
         outcome.unpack()
         group.fitted, group.call, group.seconds = outcome.estimator, call, outcome.seconds
         for fit in group.fits:
             if outcome.error is not None:
-                share = outcome.seconds / len(group.fits)
-                fit.outcome = Outcome(fit.estimator, outcome.error, share, NOT_TRAINED)
+                seconds = outcome.seconds / len(group.fits)
+                fit.outcome = Outcome(fit.estimator, outcome.error, seconds, NOT_TRAINED)
                 n_failed += 1
             elif call is None:
                 fit.estimator = clone(fit.estimator)
-                fit.place = Place((), "its fit is called in a way of its own")
+                fit.place = Place((), "its fit is called with unexpected arguments")
     return n_failed
 
 
-def _of_group(run: Any, group: Group, data: Data, travels: bool) -> Any:
+def _of_group(run: Any, group: Group, data: Data, is_remote: bool) -> Any:
     fit = group.fits[0]
-    return run(fit.estimator, fit.place, *data.of(fit), travels=travels)
+    return run(fit.estimator, fit.place, *data.of(fit), is_remote=is_remote)
 
 
-def _share_out(groups: Sequence[Group], n_lists: int) -> list[list[tuple[Group, list[Fit]]]]:
-    """Return the groups in lists of about as many fits each, and keep a group together where that goes."""
+def _divide(groups: Sequence[Group], n_lists: int) -> list[list[tuple[Group, list[Fit]]]]:
+    """Return lists with about equal numbers of fits, with as few groups as possible divided between lists."""
     n_fits = sum(len(group.fits) for group in groups)
     per_list = max(1, math.ceil(n_fits / n_lists))
     lists: list[list[tuple[Group, list[Fit]]]] = []
-    room = 0
+    n_free = 0
     for group in groups:
         start = 0
         while start < len(group.fits):
-            if room == 0:
+            if n_free == 0:
                 lists.append([])
-                room = per_list
-            part = group.fits[start : start + room]
+                n_free = per_list
+            part = group.fits[start : start + n_free]
             lists[-1].append((group, part))
-            start, room = start + len(part), room - len(part)
+            start, n_free = start + len(part), n_free - len(part)
     return lists

@@ -1,4 +1,4 @@
-"""Which fits may share the steps before their nets."""
+"""Groups of fits that share the steps before their networks."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ _SIMPLE = (bool, int, float, str, type(None))
 
 @dataclass
 class Group:
-    """The fits of one split whose nets are given the same by the same steps.
+    """The fits of one split whose preceding steps have equal settings, so that their networks get the same data.
 
     Attributes
     ----------
     fits : list of Fit
         The fits.
     fitted : estimator
-        The first one's estimator with its steps fitted.
+        The estimator of the first fit, with fitted steps.
     call : Call or None
-        What the nets are given.
+        The arguments of the networks' `fit`.
     seconds : float
-        The time of the steps.
+        The duration of fitting the steps.
     """
 
     fits: list[Any] = field(default_factory=list)
@@ -46,13 +46,13 @@ def group_fits(fits: Sequence[Any], *, has_fit_params: bool) -> list[Group]:
 
 
 def _settings_of_steps(fit: Any, has_fit_params: bool) -> tuple[Any, ...]:
-    of_net = "__".join(fit.place.path)
-    settings = {name: value for name, value in fit.params.items() if name != of_net}
-    if not of_net:
+    net_name = "__".join(fit.place.path)
+    settings = {name: value for name, value in fit.params.items() if name != net_name}
+    if not net_name:
         return ()
-    key = [(name, _identity(value)) for name, value in sorted(settings.items()) if not name.startswith(f"{of_net}__")]
-    if has_fit_params and of_net in fit.params:
-        # Another net may ask for other metadata.
+    key = [(name, _identity(value)) for name, value in sorted(settings.items()) if not name.startswith(f"{net_name}__")]
+    if has_fit_params and net_name in fit.params:
+        # Another network may request other metadata.
         key.append(("", str(get_routing_for_object(fit.place.net_of(fit.estimator)))))
     return tuple(key)
 
@@ -63,5 +63,5 @@ def _identity(value: Any) -> Any:
     try:
         return joblib.hash(value)
     except Exception:
-        # What can't be hashed is the same only where the candidates hold one object.
+        # A value that cannot be hashed equals only the same object.
         return id(value)

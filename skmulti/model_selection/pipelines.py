@@ -1,4 +1,4 @@
-"""The net at the end of a pipeline: where it is, what the steps before hand to it, how to put another in its place."""
+"""The network at the end of a pipeline: its place, the data that its `fit` receives, and its replacement."""
 
 from __future__ import annotations
 
@@ -10,20 +10,21 @@ from sklearn.pipeline import Pipeline
 from skmulti.estimators.net import MultiOutputNetRegressor
 from skmulti.training.loop_choice import overridden
 
-_OF_FIT = ("fit", "_begin", "_begin_beside", "_set_up", "_train")
+# A network whose class overrides one of these is trained by its own `fit`.
+_FIT_METHODS = ("fit", "_begin", "_begin_beside", "_set_up", "_train")
 _FIT_PARAMS = {"sample_weight", "X_val", "y_val", "sample_weight_val"}
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where the net of an estimator is.
+    """The place of the network in an estimator.
 
     Attributes
     ----------
     path : tuple of str
-        The names of the steps that lead to it; empty where the estimator is the net.
+        The names of the last steps of nested pipelines; empty if the estimator is the network.
     why_not : str
-        Why nobody but the estimator's own `fit` may train it, empty if others may.
+        The reason why only the `fit` of the estimator can train it, or an empty string.
     """
 
     path: tuple[str, ...]
@@ -31,7 +32,7 @@ class Place:
 
     @classmethod
     def of(cls, estimator: Any) -> Place:
-        """Return the place of the net in an estimator."""
+        """Find the network in an estimator."""
         path: list[str] = []
         while isinstance(estimator, Pipeline):
             if type(estimator) is not Pipeline or "fit" in vars(estimator):
@@ -44,13 +45,13 @@ class Place:
         return cls(tuple(path), _why_own_fit(estimator))
 
     def net_of(self, estimator: Any) -> Any:
-        """Return the net of an estimator."""
+        """Return the network of an estimator."""
         for _ in self.path:
             estimator = estimator.steps[-1][1]
         return estimator
 
     def with_net(self, estimator: Any, net: Any) -> Any:
-        """Return an estimator with the same fitted steps and another net."""
+        """Return an estimator with the same fitted steps and another network."""
         if not self.path:
             return net
         inner = Place(self.path[1:]).with_net(estimator.steps[-1][1], net)
@@ -61,7 +62,7 @@ class Place:
 
 @dataclass
 class Call:
-    """What the `fit` of a net was given."""
+    """The arguments of a call of `fit` of a network."""
 
     X: Any
     y: Any
@@ -72,19 +73,19 @@ class Call:
 
 
 def record_fit(estimator: Any, place: Place, X: Any, y: Any, fit_params: dict[str, Any]) -> Call | None:
-    """Fit the steps before the net and return what the net's `fit` is given, without running it.
+    """Fit the steps before the network and return the arguments of its `fit`, without running it.
 
-    scikit-learn's own code fits the steps and routes the parameters. None stands for a call that nobody but the net's
-    own `fit` can answer.
+    scikit-learn's own code fits the steps and routes the parameters. The result is None if the arguments are not those
+    of `MultiOutputNetRegressor.fit`.
     """
     calls: list[Call | None] = []
 
     def fit(*args: Any, **params: Any) -> None:
-        of_net = len(args) == 2 and set(params) <= _FIT_PARAMS
-        calls.append(Call(*args, **params) if of_net else None)
+        is_usual = len(args) == 2 and set(params) <= _FIT_PARAMS
+        calls.append(Call(*args, **params) if is_usual else None)
 
     net = place.net_of(estimator)
-    # On the instance: a stand-in of another class would be told other metadata.
+    # On the instance: an object of another class would have other metadata requests.
     vars(net)["fit"] = fit
     try:
         estimator.fit(X, **fit_params) if y is None else estimator.fit(X, y, **fit_params)
@@ -94,17 +95,17 @@ def record_fit(estimator: Any, place: Place, X: Any, y: Any, fit_params: dict[st
 
 
 def shallow_copy(estimator: Any) -> Any:
-    """Return an estimator with the same attributes, fitted ones too: `copy.copy` would ask its way of pickling."""
-    twin = object.__new__(type(estimator))
-    vars(twin).update(vars(estimator))
-    return twin
+    """Return an estimator with the same attributes, fitted ones too: `copy.copy` would run its pickling methods."""
+    copied = object.__new__(type(estimator))
+    vars(copied).update(vars(estimator))
+    return copied
 
 
 def _why_own_fit(estimator: Any) -> str:
     name = type(estimator).__name__
     if not isinstance(estimator, MultiOutputNetRegressor):
         return f"{name} is not an estimator of skmulti"
-    own = overridden(estimator, MultiOutputNetRegressor, _OF_FIT)
-    if own:
-        return f"{name} has its own {own}"
+    overrides = overridden(estimator, MultiOutputNetRegressor, _FIT_METHODS)
+    if overrides:
+        return f"{name} overrides {overrides}"
     return "warm_start is set" if estimator.warm_start else ""

@@ -1,4 +1,4 @@
-"""Fits that are done before scikit-learn asks for them, so that its own code can evaluate them."""
+"""Fits that are done before scikit-learn requests them, so that its own code evaluates them."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from skmulti.model_selection.fits import Data, Fit, Workers, do_fits, plan_fits
 from skmulti.model_selection.pipelines import shallow_copy
 from skmulti.training.interrupt import Interrupts
 
-_OTHERWISE = "scikit-learn asked for a fit that was not planned"
+_UNPLANNED = "scikit-learn requested a fit that was not planned"
 
 
 class KnownSplits:
-    """A splitter that asks another one, once, and remembers what it was asked and what it answered."""
+    """A splitter that calls another one once, and stores the arguments and the splits."""
 
     def __init__(self, cv: Any) -> None:
         self.cv = cv
@@ -41,28 +41,27 @@ class KnownSplits:
         return n_splits
 
     def get_metadata_routing(self) -> Any:
-        """Return what the other splitter asks for."""
+        """Return the metadata routing of the other splitter."""
         return get_routing_for_object(self.cv)
 
 
 class Prepared:
     """The fits of one search, done when scikit-learn clones the estimator for the first of them.
 
-    scikit-learn's functions are given `estimator` and splits from `ask_for`, with one job. They clone the
-    estimator once for each fit, in the order of candidates and splits: each clone is an estimator that was fitted
-    already, and whose `fit` does nothing but raise what was raised. After the last one, clones are what they always
-    are: the best estimator is refitted as ever.
+    scikit-learn's functions receive `estimator` and the splits from `plan`, with one job. They clone the estimator once
+    for each fit, in the order of candidates and splits. Each of these clones is already fitted; its `fit` only raises
+    the error of a failed fit. Later clones are ordinary ones, such as the one for the refit.
 
     Parameters
     ----------
     estimator : estimator
-        What the user gave.
+        The estimator of the search.
     params : mapping
-        The parameters of `fit`, not yet routed.
+        The parameters of `fit`, before metadata routing.
     workers : Workers
-        How to do the fits.
+        How to run the fits.
     interrupts : Interrupts
-        What ends them.
+        Ends the fits after Ctrl-C.
     """
 
     def __init__(self, estimator: Any, params: Mapping[str, Any], workers: Workers, interrupts: Interrupts) -> None:
@@ -72,57 +71,57 @@ class Prepared:
         self._interrupts = interrupts
         self._candidates: Sequence[Mapping[str, Any]] = ()
         self._splits: KnownSplits | None = None
-        self._waiting: deque[_HandOut] | None = None
+        self._handouts: deque[_FittedClone] | None = None
         self._until_fits = ExitStack()
         self.fits: list[Fit] = []
         self.estimator = shallow_copy(estimator)
-        # On the instance: it stays of its class for all who look at it.
+        # On the instance: scorers and subclasses see an estimator of the same class.
         vars(self.estimator)["__sklearn_clone__"] = self._next
 
-    def ask_for(self, candidates: Sequence[Mapping[str, Any]], cv: Any) -> KnownSplits:
-        """Let the clones from now on be the fits of these candidates; return the splitter to go with them."""
-        self._candidates, self._splits, self._waiting = candidates, KnownSplits(cv), None
+    def plan(self, candidates: Sequence[Mapping[str, Any]], cv: Any) -> KnownSplits:
+        """Make the next clones the fits of these candidates; return the splitter to be used with them."""
+        self._candidates, self._splits, self._handouts = candidates, KnownSplits(cv), None
         return self._splits
 
     @contextmanager
     def evaluated_here(self) -> Iterator[None]:
-        """Let scikit-learn evaluate in this process inside the block, whatever joblib's backend of the user is.
+        """Make scikit-learn evaluate in this process inside the block, with any joblib backend.
 
-        One job is no sequence with each backend: Dask's sends it to a worker, where no fit was done before. Only the
-        `Parallel` of scikit-learn, which it makes before it asks for the first fit, is to know of this: the fits, and
-        what scikit-learn does itself, have the backend of the user.
+        Some backends, such as Dask's, send even a single job to a worker, which does not have the prepared fits. The
+        sequential backend applies only until the first fit is requested, when scikit-learn has created its `Parallel`:
+        the fits themselves and the refit use the backend of the user.
         """
         with self._until_fits:
             self._until_fits.enter_context(joblib.parallel_config(backend="sequential"))
             yield
 
     def close(self) -> None:
-        """Make the estimator an ordinary one again: some scorers keep it."""
+        """Restore ordinary cloning: some scorers keep a reference to the estimator."""
         vars(self.estimator).pop("__sklearn_clone__", None)
 
     def seconds(self) -> list[float]:
-        """Return the time of each fit."""
+        """Return the duration of each fit in seconds."""
         return [fit.outcome.seconds for fit in self.fits]
 
     def reasons(self) -> Counter[str]:
-        """Return how many fits were in a stack, under "", and how many in turn, under each reason."""
+        """Return the number of fits for each reason to train sequentially; the key "" stands for fits in a stack."""
         return Counter(fit.outcome.why_sequential for fit in self.fits)
 
     def _next(self) -> Any:
         if self._splits is None:
             return self.estimator
         self._interrupts.check()
-        if self._waiting is None:
-            fits = self._do()
+        if self._handouts is None:
+            fits = self._run_fits()
             self.fits += fits
-            self._waiting = deque(_HandOut(fit, self._base) for fit in fits)
-        return self._waiting.popleft().estimator if self._waiting else clone(self._base)
+            self._handouts = deque(_FittedClone(fit, self._base) for fit in fits)
+        return self._handouts.popleft().estimator if self._handouts else clone(self._base)
 
-    def _do(self) -> list[Fit]:
+    def _run_fits(self) -> list[Fit]:
         assert self._splits is not None
         self._until_fits.close()
-        known = self._splits
-        data = Data(known.X, known.y, known.splits or (), _routed(self._base, self._params))
+        splits = self._splits
+        data = Data(splits.X, splits.y, splits.splits or (), _routed(self._base, self._params))
         fits = plan_fits(self._base, self._candidates, data)
         do_fits(fits, data, self._workers, self._interrupts)
         if self._workers.verbose > 0:
@@ -130,39 +129,40 @@ class Prepared:
         return fits
 
 
-class _HandOut:
-    """An estimator that was fitted already, for the one who is about to fit it."""
+class _FittedClone:
+    """A clone that is already fitted, and returns or raises the outcome in `fit`."""
 
     def __init__(self, fit: Fit, base: Any) -> None:
         self._fit, self._base = fit, base
-        self._given: Mapping[str, Any] = {}
-        # Several fits may share an error, and each that raises it would lengthen its traceback.
+        self._params: Mapping[str, Any] = {}
+        # Fits of a group share one error object, and each raise would add to its traceback.
         self._traceback = fit.outcome.error.__traceback__ if fit.outcome.error is not None else None
         self.estimator = shallow_copy(fit.outcome.estimator)
         fit.estimator = fit.outcome.estimator = None
         vars(self.estimator).update(set_params=self.set_params, fit=self.fit)
 
     def set_params(self, **params: Any) -> Any:
-        self._given = params
+        self._params = params
         return self.estimator
 
     def fit(self, X: Any, *args: Any, **params: Any) -> Any:
+        # The scorers must see an ordinary estimator.
         del vars(self.estimator)["set_params"], vars(self.estimator)["fit"]
         outcome = self._fit.outcome
-        if num_samples(X) != self._fit.n_rows or not _may_be_same(self._given, self._fit.params):
-            outcome.why_sequential = _OTHERWISE
-            own = clone(self._base).set_params(**self._given)
+        if num_samples(X) != self._fit.n_rows or not _are_compatible(self._params, self._fit.params):
+            outcome.why_sequential = _UNPLANNED
+            fresh = clone(self._base).set_params(**self._params)
             vars(self.estimator).clear()
-            self.estimator.__class__ = type(own)
-            vars(self.estimator).update(vars(own))
+            self.estimator.__class__ = type(fresh)
+            vars(self.estimator).update(vars(fresh))
             return self.estimator.fit(X, *args, **params)
         if outcome.error is not None:
             raise outcome.error.with_traceback(self._traceback)
         return self.estimator
 
 
-def _may_be_same(given: Mapping[str, Any], planned: Mapping[str, Any]) -> bool:
-    """Return whether parameters are the same as far as can be told: copies of objects are seldom equal."""
+def _are_compatible(given: Mapping[str, Any], planned: Mapping[str, Any]) -> bool:
+    """Return False if parameters differ. Of objects only the types are compared, since copies are rarely equal."""
     return given.keys() == planned.keys() and not any(
         type(given[name]) is not type(value) or (isinstance(value, (int, float, str)) and _differ(given[name], value))
         for name, value in planned.items()
@@ -170,12 +170,12 @@ def _may_be_same(given: Mapping[str, Any], planned: Mapping[str, Any]) -> bool:
 
 
 def _differ(one: Any, other: Any) -> bool:
-    # NaN is not itself.
+    # Two NaN are the same value of a parameter.
     return bool(one != other) and (one == one or other == other)
 
 
 def _routed(estimator: Any, params: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the parameters of the estimator's `fit`: scikit-learn has checked them by now."""
+    """Return the routed parameters of the estimator's `fit`, which scikit-learn has already validated."""
     if not routing_enabled():
         return dict(params)
     mapping = MethodMapping().add(caller="fit", callee="fit")
@@ -185,6 +185,6 @@ def _routed(estimator: Any, params: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _summary(reasons: Counter[str]) -> str:
-    in_turn = reasons.total() - reasons[""]
+    n_sequential = reasons.total() - reasons[""]
     why = ", ".join(f"{n} because {reason}" for reason, n in reasons.items() if reason)
-    return f"{reasons['']} fits in stacks, {in_turn} in turn" + (f": {why}" if why else "")
+    return f"{reasons['']} fits in stacks, {n_sequential} sequential" + (f": {why}" if why else "")

@@ -1,4 +1,4 @@
-"""How far the training of many nets is, in this process or in others."""
+"""Progress of the training of many networks, in this process or in others."""
 
 from __future__ import annotations
 
@@ -15,24 +15,25 @@ from tqdm import tqdm
 
 from skmulti.training.interrupt import Interrupts
 
-_SECONDS_BETWEEN_LOOKS = 0.2
+# Seconds between two reads of the file: often enough for a bar to look alive, without measurable cost.
+_READ_INTERVAL = 0.2
 
 
 class FileCount:
-    """Count in a file, a line for each amount, which any process of this machine can do at the same time."""
+    """A counter in a file, one line per amount, to which all processes of this machine can append concurrently."""
 
     def __init__(self, path: str) -> None:
         self.path = path
 
     def __call__(self, amount: Fraction | int) -> None:
         """Add to the count."""
-        # There is no such folder on another machine: what was trained there is counted when all is over.
+        # The folder does not exist on another machine: fits there are counted when all are done.
         with suppress(FileNotFoundError), open(self.path, "ab", buffering=0) as file:
             file.write(b"%d/%d\n" % (amount.numerator, amount.denominator))
 
 
 class FitBar(tqdm):
-    """A bar of fits of which parts are done; it rounds down, and is full only when all is done."""
+    """A progress bar of fits, with fractions of fits; it rounds down, and is full only when all fits are done."""
 
     def __init__(self, n_fits: int) -> None:
         self._done = Fraction(0)
@@ -41,17 +42,17 @@ class FitBar(tqdm):
 
     @property
     def format_dict(self) -> dict[str, Any]:
-        """What `bar_format` may name."""
+        """The values for `bar_format`."""
         percent = int(100 * self._done / self.total) if self.total else 100
         return {**super().format_dict, "percent": percent, "finished": int(self._done)}
 
     def add(self, amount: Fraction | int) -> None:
-        """Move on by a number of fits, which may be a fraction."""
+        """Advance by a number of fits, which may be a fraction."""
         self._done += amount
         self.update(float(self._done) - self.n)
 
     def fill(self) -> None:
-        """Move on to the end."""
+        """Advance to the end."""
         self.add(self.total - self._done)
 
 
@@ -59,18 +60,18 @@ class FitBar(tqdm):
 def counted_fits(
     n_fits: int, *, verbose: bool, shared: bool, interrupts: Interrupts
 ) -> Iterator[Callable[[Fraction | int], None] | None]:
-    """Show a bar while the block runs; give what is to be called with how many fits are done, or parts of them.
+    """Show a progress bar during the block; yield the function to call with the number of finished fits.
 
     Parameters
     ----------
     n_fits : int
         The number of all fits.
     verbose : bool
-        Whether there is a bar, which is full when all fits are done.
+        Whether to show a bar, which is full when all fits are done.
     shared : bool
-        Whether other processes count. They can't be interrupted from here: joblib ends them.
+        Whether the fits run in other processes. On Ctrl-C, joblib ends these.
     interrupts : Interrupts
-        What ends the block between two fits of this process.
+        Checked after each call, so that Ctrl-C ends the block between two fits of this process.
     """
     if not verbose:
         yield None if shared else lambda _: interrupts.check()
@@ -79,7 +80,7 @@ def counted_fits(
         if shared:
             with tempfile.TemporaryDirectory(prefix="skmulti-") as folder:
                 count = FileCount(os.path.join(folder, "finished"))
-                with _watched(count, bar):
+                with _followed(count, bar):
                     yield count
             bar.fill()
             return
@@ -92,7 +93,7 @@ def counted_fits(
 
 
 @contextmanager
-def _watched(count: FileCount, bar: FitBar) -> Iterator[None]:
+def _followed(count: FileCount, bar: FitBar) -> Iterator[None]:
     done = threading.Event()
     count(0)
 
@@ -100,8 +101,8 @@ def _watched(count: FileCount, bar: FitBar) -> Iterator[None]:
         with open(count.path, "rb") as file:
             is_last = False
             while not is_last:
-                is_last = done.wait(_SECONDS_BETWEEN_LOOKS)
-                # The last line may be half written.
+                is_last = done.wait(_READ_INTERVAL)
+                # The last line may be incomplete.
                 *lines, rest = file.read().split(b"\n")
                 file.seek(-len(rest), os.SEEK_CUR)
                 if lines:

@@ -1,4 +1,4 @@
-"""Grid and random search whose nets are trained together."""
+"""Grid and randomized search whose networks are trained together."""
 
 from __future__ import annotations
 
@@ -11,82 +11,83 @@ from skmulti.model_selection.batched import WORKING_MEMORY, BatchedSearch
 
 
 class BatchedGridSearchCV(BatchedSearch, GridSearchCV):
-    """scikit-learn's `GridSearchCV`, with the nets of all candidates and splits trained together.
+    """scikit-learn's `GridSearchCV`, with the networks of all candidates and splits trained together.
 
-    Nets of equal shape are trained as one stack, which takes little longer than one of them; each learns what it
-    would learn by itself. Everything else is scikit-learn's: parameters, scores, ranks, errors, the refit.
+    Networks of equal shape are trained as one stack, which takes little longer than training one of them; the results
+    are those of separate training. Parameters, scores, ranks, errors and the refit are those of scikit-learn.
 
-    The estimator is one of ours, or a pipeline that ends in one. The steps before the net are fitted once for each
-    split and setting of their parameters. Whatever else comes, and nets that can't be in a stack, are trained in
-    turn: `sequential_fits_` says why.
+    Stacks are formed for estimators of skmulti, and for pipelines that end in one. The steps before it are fitted once
+    for each split and each setting of their parameters. Other estimators, and networks that cannot be stacked, are
+    trained sequentially; `sequential_fits_` gives the reasons.
 
     Parameters
     ----------
     estimator : estimator
-        An estimator of skmulti, or a `Pipeline` that ends in one; any other works as in `GridSearchCV`.
+        An estimator of skmulti, or a `Pipeline` that ends in one; any other estimator works as in `GridSearchCV`.
     param_grid : dict or list of dicts
-        Names of parameters and the values to try, as in `GridSearchCV`.
+        Parameter names and the values to try, as in `GridSearchCV`.
     scoring : str, callable, list, tuple or dict, default=None
         One scorer or several, as in `GridSearchCV`.
     n_jobs : int, default=None
-        How many processes train, each a list of the nets: None means one, unless a `joblib.parallel_config` says
-        otherwise, and -1 all processors. Larger stacks are often faster than more processes. Threads of joblib's are
-        not used. Whatever the backend, scores are computed in this process.
+        The number of training processes, among which the fits are divided: None means one, unless set by a
+        `joblib.parallel_config`, and -1 all processors. Larger stacks are often faster than more processes. Thread
+        backends train in this process. Scores are always computed in this process.
     refit : bool, str or callable, default=True
         Whether and by which score to refit the best candidate, as in `GridSearchCV`.
     cv : int, splitter or iterable, default=None
         The splits, as in `GridSearchCV`.
     verbose : int, default=0
-        From 1 on: a bar on stderr while nets are trained, then a line that says how many were in stacks and how many
-        in turn. From 2 on also scikit-learn's lines, one for each fit; their times are those of scoring.
+        From 1: a progress bar on stderr during training, then a line with the number of fits trained in stacks and
+        sequentially. From 2: also scikit-learn's line for each fit, whose time is that of scoring.
     pre_dispatch : int or str, default="2*n_jobs"
         As in `GridSearchCV`.
     error_score : "raise" or number, default=np.nan
-        The score of a fit that failed, as in `GridSearchCV`; the others are not touched by it.
+        The score of a failed fit, as in `GridSearchCV`. Other fits are not affected.
     return_train_score : bool, default=False
-        Whether to score the training rows too.
+        Whether to compute scores on the training rows too.
     working_memory : float, default=None
-        The memory in MiB that one stack may take. None means scikit-learn's
+        The memory limit of one stack in MiB. None means scikit-learn's
         ``get_config()["working_memory"]``.
 
     Attributes
     ----------
     cv_results_ : dict of str to ndarray
-        As in `GridSearchCV`; the fit time of a net is its share of the time of its stack and of the steps before.
+        As in `GridSearchCV`; the fit time of a network is the time of its stack and of the preceding steps, divided
+        among the fits that used them.
     best_estimator_ : estimator
-        The best candidate, fitted to all rows; where `refit` is not False.
+        The best candidate, fitted to all rows; only if `refit` is not False.
     best_score_ : float
         The mean score of the best candidate.
     best_params_ : dict
         The parameters of the best candidate.
     best_index_ : int
-        Its place in `cv_results_`.
+        The index of the best candidate in `cv_results_`.
     scorer_ : callable or dict
         The scorers.
     n_splits_ : int
         The number of splits.
     refit_time_ : float
-        The seconds of the refit.
+        The duration of the refit in seconds.
     multimetric_ : bool
         Whether there are several scorers.
     n_features_in_ : int
         The number of features of X.
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        The names of the features, where X had names.
+        The names of the features; only if X has names.
     n_stacked_fits_ : int
-        How many fits were trained in a stack; the refit is not counted.
+        The number of fits that were trained in a stack, without the refit.
     sequential_fits_ : dict of str to int
-        How many fits were trained in turn, for each reason.
+        The number of fits that were trained sequentially, for each reason.
 
     Raises
     ------
     ValueError
-        In `fit`, if a parameter or the data are out of place, or all fits failed.
+        In `fit`, if a parameter or the data are invalid, or all fits failed.
 
     See Also
     --------
-    BatchedRandomizedSearchCV : The same for candidates that are drawn.
-    sklearn.model_selection.GridSearchCV : What trains all candidates one by one.
+    BatchedRandomizedSearchCV : The same for randomly drawn candidates.
+    sklearn.model_selection.GridSearchCV : Trains all candidates one by one.
 
     Examples
     --------
@@ -138,22 +139,22 @@ class BatchedGridSearchCV(BatchedSearch, GridSearchCV):
 
 
 class BatchedRandomizedSearchCV(BatchedSearch, RandomizedSearchCV):
-    """scikit-learn's `RandomizedSearchCV`, with the nets of all candidates and splits trained together.
+    """scikit-learn's `RandomizedSearchCV`, with the networks of all candidates and splits trained together.
 
-    See `BatchedGridSearchCV` for what is trained together, and what in turn.
+    See `BatchedGridSearchCV` for which networks are trained together, and which sequentially.
 
     Parameters
     ----------
     estimator : estimator
-        An estimator of skmulti, or a `Pipeline` that ends in one; any other works as in `RandomizedSearchCV`.
+        An estimator of skmulti, or a `Pipeline` that ends in one; any other estimator works as in `RandomizedSearchCV`.
     param_distributions : dict or list of dicts
-        Names of parameters and what their values are drawn from, as in `RandomizedSearchCV`.
+        Parameter names and the distributions or lists from which values are drawn, as in `RandomizedSearchCV`.
     n_iter : int, default=10
         The number of candidates.
     scoring, n_jobs, refit, cv, verbose, pre_dispatch : optional
         As in `BatchedGridSearchCV`.
     random_state : int, RandomState or None, default=None
-        Decides which candidates are drawn.
+        The seed of the drawn candidates.
     error_score, return_train_score, working_memory : optional
         As in `BatchedGridSearchCV`.
 
@@ -164,19 +165,19 @@ class BatchedRandomizedSearchCV(BatchedSearch, RandomizedSearchCV):
     scorer_, n_splits_, refit_time_, multimetric_, n_features_in_, feature_names_in_ : optional
         As in `BatchedGridSearchCV`.
     n_stacked_fits_ : int
-        How many fits were trained in a stack; the refit is not counted.
+        The number of fits that were trained in a stack, without the refit.
     sequential_fits_ : dict of str to int
-        How many fits were trained in turn, for each reason.
+        The number of fits that were trained sequentially, for each reason.
 
     Raises
     ------
     ValueError
-        In `fit`, if a parameter or the data are out of place, or all fits failed.
+        In `fit`, if a parameter or the data are invalid, or all fits failed.
 
     See Also
     --------
     BatchedGridSearchCV : The same for all candidates of a grid.
-    sklearn.model_selection.RandomizedSearchCV : What trains all candidates one by one.
+    sklearn.model_selection.RandomizedSearchCV : Trains all candidates one by one.
 
     Examples
     --------

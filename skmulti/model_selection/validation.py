@@ -1,4 +1,4 @@
-"""Cross-validation whose nets are trained together."""
+"""Cross-validation whose networks are trained together."""
 
 from __future__ import annotations
 
@@ -35,55 +35,56 @@ def cross_validate(
     error_score: Any = np.nan,
     working_memory: float | None = None,
 ) -> dict[str, Any]:
-    """Score an estimator on several splits: scikit-learn's `cross_validate`, with all nets trained together.
+    """Score an estimator on several splits: scikit-learn's `cross_validate`, with all networks trained together.
 
-    See `BatchedGridSearchCV` for what is trained together, and what in turn.
+    See `BatchedGridSearchCV` for which networks are trained together, and which sequentially.
 
     Parameters
     ----------
     estimator : estimator
-        An estimator of skmulti, or a `Pipeline` that ends in one; any other works as in scikit-learn.
+        An estimator of skmulti, or a `Pipeline` that ends in one; any other estimator works as in scikit-learn.
     X : array-like of shape (n_samples, n_features) or (n_samples, ...)
         Inputs.
     y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
         Targets.
     groups : array-like of shape (n_samples,), default=None
-        The groups of the rows, for the splitter.
+        The group of each row, for the splitter.
     scoring : str, callable, list, tuple or dict, default=None
         One scorer or several, as in scikit-learn.
     cv : int, splitter or iterable, default=None
         The splits, as in scikit-learn.
     n_jobs : int, default=None
-        How many processes train, as in `BatchedGridSearchCV`.
+        The number of training processes, as in `BatchedGridSearchCV`.
     verbose : int, default=0
-        From 1 on: a bar while nets are trained, then a line that says how many were in stacks; and what
-        scikit-learn shows.
+        From 1: a progress bar during training, then a line with the number of fits trained in stacks and
+        sequentially; and the output of scikit-learn.
     params : dict, default=None
         Parameters of the estimator's `fit`, such as `sample_weight`, of the scorers and the splitter.
     pre_dispatch : int or str, default="2*n_jobs"
         As in scikit-learn.
     return_train_score, return_estimator, return_indices : bool, default=False
-        What to return beside the scores, as in scikit-learn.
+        What to return in addition to the scores, as in scikit-learn.
     error_score : "raise" or number, default=np.nan
-        The score of a fit that failed.
+        The score of a failed fit.
     working_memory : float, default=None
-        The memory in MiB that one stack may take. None means scikit-learn's
+        The memory limit of one stack in MiB. None means scikit-learn's
         ``get_config()["working_memory"]``.
 
     Returns
     -------
     scores : dict of str to ndarray of shape (n_splits,)
-        As in scikit-learn; the fit time of a net is its share of the time of its stack and of the steps before.
+        As in scikit-learn; the fit time of a network is the time of its stack and of the preceding steps, divided
+        among the fits that used them.
 
     Raises
     ------
     ValueError
-        If a parameter or the data are out of place, or all fits failed.
+        If a parameter or the data are invalid, or all fits failed.
 
     See Also
     --------
-    cross_val_predict : Predictions in place of scores.
-    sklearn.model_selection.cross_validate : What trains the nets one by one.
+    cross_val_predict : Returns predictions instead of scores.
+    sklearn.model_selection.cross_validate : Trains the networks one by one.
 
     Examples
     --------
@@ -106,8 +107,8 @@ def cross_validate(
     }
     scores, prepared = _run(model_selection.cross_validate, estimator, X, y, groups, cv, params, workers, options)
     scores["fit_time"] = np.array(prepared.seconds())
-    found: dict[str, Any] = scores
-    return found
+    results: dict[str, Any] = scores
+    return results
 
 
 def cross_val_predict(
@@ -126,22 +127,22 @@ def cross_val_predict(
 ) -> Any:
     """Predict each row by a net that has not seen it: scikit-learn's `cross_val_predict`, nets trained together.
 
-    See `BatchedGridSearchCV` for what is trained together, and what in turn.
+    See `BatchedGridSearchCV` for which networks are trained together, and which sequentially.
 
     Parameters
     ----------
     estimator : estimator
-        An estimator of skmulti, or a `Pipeline` that ends in one; any other works as in scikit-learn.
+        An estimator of skmulti, or a `Pipeline` that ends in one; any other estimator works as in scikit-learn.
     X : array-like of shape (n_samples, n_features) or (n_samples, ...)
         Inputs.
     y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
         Targets.
     groups : array-like of shape (n_samples,), default=None
-        The groups of the rows, for the splitter.
+        The group of each row, for the splitter.
     cv : int, splitter or iterable, default=None
         The splits, each row in one test set, as in scikit-learn.
     n_jobs : int, default=None
-        How many processes train, as in `BatchedGridSearchCV`.
+        The number of training processes, as in `BatchedGridSearchCV`.
     verbose : int, default=0
         As in `cross_validate`.
     params : dict, default=None
@@ -151,7 +152,7 @@ def cross_val_predict(
     method : str, default="predict"
         The method that predicts, as in scikit-learn.
     working_memory : float, default=None
-        The memory in MiB that one stack may take. None means scikit-learn's
+        The memory limit of one stack in MiB. None means scikit-learn's
         ``get_config()["working_memory"]``.
 
     Returns
@@ -162,12 +163,12 @@ def cross_val_predict(
     Raises
     ------
     ValueError
-        If a parameter or the data are out of place. What a fit raises is raised.
+        If a parameter or the data are invalid. Errors of a fit are raised as they are.
 
     See Also
     --------
-    cross_validate : Scores in place of predictions.
-    sklearn.model_selection.cross_val_predict : What trains the nets one by one.
+    cross_validate : Returns scores instead of predictions.
+    sklearn.model_selection.cross_val_predict : Trains the networks one by one.
 
     Examples
     --------
@@ -181,7 +182,7 @@ def cross_val_predict(
     workers = _workers("cross_val_predict", n_jobs, pre_dispatch, verbose, working_memory)
     options = {"pre_dispatch": pre_dispatch, "method": method}
     if method != "predict":
-        # No net of ours has another; and scikit-learn fits classifiers to codes of their classes then.
+        # Estimators of skmulti have no other method, and for classifiers scikit-learn encodes the classes first.
         return model_selection.cross_val_predict(
             estimator, X, y, groups=groups, cv=cv, n_jobs=n_jobs, verbose=verbose, params=params, **options
         )
@@ -204,13 +205,13 @@ def _run(
     workers: Workers,
     options: dict[str, Any],
 ) -> tuple[Any, Prepared]:
-    """Run a function of scikit-learn's on fits that are prepared."""
+    """Run a function of scikit-learn on prepared fits."""
     with ctrl_c() as interrupts:
         prepared = Prepared(estimator, params or {}, workers, interrupts)
-        # A fit without candidates is one of the only candidate, which sets nothing.
-        splits = prepared.ask_for([{}], check_cv(cv, y, classifier=is_classifier(estimator)))
+        # Cross-validation is a search with one candidate that sets no parameters.
+        splits = prepared.plan([{}], check_cv(cv, y, classifier=is_classifier(estimator)))
         with prepared.evaluated_here():
-            found = function(
+            results = function(
                 prepared.estimator,
                 X,
                 y,
@@ -223,4 +224,4 @@ def _run(
             )
         interrupts.check()
     prepared.close()
-    return found, prepared
+    return results, prepared

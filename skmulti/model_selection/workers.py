@@ -1,4 +1,4 @@
-"""What one process does: begin the nets of a list, train them together, hand them back."""
+"""The work of one process: initialize networks, train them together, return the outcomes."""
 
 from __future__ import annotations
 
@@ -19,23 +19,37 @@ NOT_TRAINED = "its fit failed before training"
 
 @dataclass
 class Outcome:
-    """How a fit went: the fitted estimator or net, its error, its time, why it was not in a stack."""
+    """The result of a fit.
+
+    Attributes
+    ----------
+    estimator : estimator
+        The fitted estimator, or the network alone.
+    error : Exception or None
+        The error of a failed fit.
+    seconds : float
+        The duration.
+    why_sequential : str
+        The reason why it was not trained in a stack, empty if it was.
+    formatted_traceback : str
+        The traceback as text, for an error of another process.
+    """
 
     estimator: Any
     error: Exception | None = None
     seconds: float = 0.0
     why_sequential: str = ""
-    words: str = ""
+    formatted_traceback: str = ""
 
     def unpack(self) -> Outcome:
-        """Show where an error of another process came from."""
+        """Attach the traceback of an error of another process as its cause."""
         if self.error is not None and self.error.__traceback__ is None:
-            self.error.__cause__ = _InWorker(self.words)
+            self.error.__cause__ = _InWorker(self.formatted_traceback)
         return self
 
 
 class _InWorker(Exception):  # noqa: N818
-    """Where an error came from in another process; shown as its cause, since tracebacks can't travel."""
+    """The traceback of an error in another process, as text: traceback objects cannot be pickled."""
 
     def __str__(self) -> str:
         return f'\n"""\n{self.args[0]}"""'
@@ -46,18 +60,18 @@ def train_list(
     *,
     working_memory: float | None,
     progress: Callable[[Fraction | int], None] | None,
-    travels: bool,
+    is_remote: bool,
 ) -> list[Outcome]:
-    """Train nets together, each on what its `fit` would have been given.
+    """Train networks together, each on the data of its `fit` call.
 
     Parameters
     ----------
     calls : sequence of pairs (Call, nets)
-        The nets, those of the same data side by side.
+        The networks of each `fit` call.
     working_memory, progress : optional
         As in `train_tasks`.
-    travels : bool
-        Whether the outcomes go to another process.
+    is_remote : bool
+        Whether the outcomes are sent to another process.
 
     Returns
     -------
@@ -86,7 +100,7 @@ def train_list(
     for member, outcome in members:
         outcome.error, outcome.why_sequential = member.error, member.why_sequential
         outcome.seconds += member.seconds
-    for outcome in outcomes if travels else ():
+    for outcome in outcomes if is_remote else ():
         _pack(outcome)
     return outcomes
 
@@ -99,7 +113,7 @@ def fit_alone(
     why: str,
     *,
     progress: Callable[[Fraction | int], None] | None,
-    travels: bool,
+    is_remote: bool,
 ) -> list[Outcome]:
     """Fit an estimator by its own `fit`, as scikit-learn does."""
     outcome = Outcome(estimator, why_sequential=why)
@@ -109,7 +123,7 @@ def fit_alone(
     except Exception as error:
         outcome.error = error
     outcome.seconds = time.perf_counter() - start
-    if travels:
+    if is_remote:
         _pack(outcome)
     if progress is not None:
         progress(1)
@@ -117,9 +131,9 @@ def fit_alone(
 
 
 def fit_steps(
-    estimator: Any, place: Place, X: Any, y: Any, fit_params: dict[str, Any], *, travels: bool
+    estimator: Any, place: Place, X: Any, y: Any, fit_params: dict[str, Any], *, is_remote: bool
 ) -> tuple[Outcome, Call | None]:
-    """Fit the steps before a net, and return what its `fit` is given."""
+    """Fit the steps before a network, and return the arguments of its `fit`."""
     outcome, call = Outcome(estimator), None
     start = time.perf_counter()
     try:
@@ -127,29 +141,29 @@ def fit_steps(
     except Exception as error:
         outcome.error = error
     outcome.seconds = time.perf_counter() - start
-    if travels:
+    if is_remote:
         _pack(outcome)
     return outcome, call
 
 
 def _begin(net: Any, call: Call, begun: dict[Any, TrainingTask]) -> TrainingTask:
-    # Data are checked and cast once for all nets that read them in the same way.
-    reads_as = (type(net), *map(repr, net._reads_as()))
-    first = begun.get(reads_as)
+    # Data are validated and converted once for all networks with the same settings for it.
+    data_settings = (type(net), *map(repr, net._reads_as()))
+    first = begun.get(data_settings)
     if first is not None:
         net._begin_beside(first.net, first.rows, first.holdout)
         return TrainingTask(net, first.rows, first.holdout)
     rows, holdout = net._begin(call.X, call.y, call.sample_weight, (call.X_val, call.y_val, call.sample_weight_val))
-    begun[reads_as] = TrainingTask(net, rows, holdout)
-    return begun[reads_as]
+    begun[data_settings] = TrainingTask(net, rows, holdout)
+    return begun[data_settings]
 
 
 def _pack(outcome: Outcome) -> None:
-    """Let an error travel: with the words of its traceback, and as another where it can't be pickled."""
+    """Prepare an error for pickling: keep its traceback as text, and replace an error that cannot be pickled."""
     error = outcome.error
     if error is None:
         return
-    outcome.words = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    outcome.formatted_traceback = "".join(traceback.format_exception(type(error), error, error.__traceback__))
     try:
         pickle.loads(pickle.dumps(error))
     except Exception:

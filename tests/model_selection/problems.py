@@ -10,7 +10,7 @@ from sklearn.preprocessing import StandardScaler
 from skmulti import MultiOutputMLPRegressor
 from skmulti.model_selection import BatchedGridSearchCV, BatchedRandomizedSearchCV
 
-# Whether it is counted which nets were in stacks; False for an engine that trains all of them in turn.
+# Whether stacked fits are counted; False for an engine that trains all networks sequentially.
 STACKS = True
 
 RNG = np.random.default_rng(0)

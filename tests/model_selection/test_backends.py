@@ -1,4 +1,4 @@
-"""Backends of joblib to which one job is no sequence, as Dask's: fits travel there, and are evaluated here."""
+"""joblib backends that send even one job to a worker, such as Dask's: fits are sent, scores are computed here."""
 
 import pickle
 import threading
@@ -16,7 +16,7 @@ from tests.model_selection.problems import LRS, X, Y, both_searches, check_same,
 
 
 class Elsewhere(ThreadingBackend):
-    """Sends whatever it is asked for to another place, as a pickle, and says so of the threads there."""
+    """A backend that sends each task as a pickle and marks the threads that run it as remote."""
 
     supports_sharedmem = False
     n_workers = 2
@@ -50,7 +50,7 @@ def kind(request, monkeypatch):
 
 
 def score_here(estimator, X, y):
-    """Score where the net was evaluated: a score of its own for another place."""
+    """Return a score that depends on where the network is evaluated."""
     assert not getattr(Elsewhere.place, "is_elsewhere", False)
     return r2_score(y, estimator.predict(X))
 
@@ -61,7 +61,7 @@ def elsewhere(n_jobs=None):
 
 @both_searches
 @pytest.mark.parametrize("n_jobs", [None, 1, 2])
-def test_a_search_finds_the_same_where_one_job_is_no_sequence(make_search, n_jobs):
+def test_a_search_finds_the_same_with_a_remote_backend(make_search, n_jobs):
     expected = search_over(make_search, make_pipe(), {"net__lr": LRS["lr"]}, scoring=score_here).fit(X, Y)
     search = search_over(make_search, make_pipe(), {"net__lr": LRS["lr"]}, scoring=score_here, n_jobs=n_jobs)
     with elsewhere():
@@ -70,7 +70,7 @@ def test_a_search_finds_the_same_where_one_job_is_no_sequence(make_search, n_job
     np.testing.assert_allclose(search.predict(X), expected.predict(X), rtol=1e-5)
 
 
-def test_a_search_over_the_default_ensemble_finds_the_same_where_one_job_is_no_sequence():
+def test_a_search_over_the_default_ensemble_finds_the_same_with_a_remote_backend():
     net = MultiOutputMLPRegressor(effort="fast", max_epochs=2, random_state=0)
     search = BatchedGridSearchCV(net, {"lr": [0.01, 0.02]}, cv=2, scoring=score_here, verbose=1)
     expected = search.fit(X, Y).cv_results_["mean_test_score"]
@@ -79,7 +79,7 @@ def test_a_search_over_the_default_ensemble_finds_the_same_where_one_job_is_no_s
     np.testing.assert_allclose(search.cv_results_["mean_test_score"], expected, atol=1e-4)
 
 
-def test_cross_validation_finds_the_same_where_one_job_is_no_sequence():
+def test_cross_validation_finds_the_same_with_a_remote_backend():
     options = {"cv": 2, "return_estimator": True, "scoring": score_here}
     expected, predicted = cross_validate(make_net(), X, Y, **options), cross_val_predict(make_net(), X, Y, cv=2)
     with elsewhere():
@@ -89,14 +89,14 @@ def test_cross_validation_finds_the_same_where_one_job_is_no_sequence():
     assert [type(net) for net in found["estimator"]] == [MultiOutputMLPRegressor] * 2
 
 
-def test_only_fits_travel_and_none_to_a_single_worker_or_to_threads(kind):
+def test_only_fits_are_sent_and_none_to_a_single_worker_or_to_threads(kind):
     with elsewhere():
         cross_validate(make_net(), X, Y, cv=3)
     assert Elsewhere.tasks == (["train_list"] * 2 if kind == "two workers" else [])
 
 
 @pytest.mark.filterwarnings("ignore:One or more of the test scores are non-finite:UserWarning")
-def test_a_failed_fit_has_the_error_score_where_one_job_is_no_sequence():
+def test_a_failed_fit_gets_the_error_score_with_a_remote_backend():
     search = BatchedGridSearchCV(make_net(), {"max_epochs": [-1, 2]}, cv=2, error_score=-7.0, refit=False)
     with elsewhere(), pytest.warns(FitFailedWarning):
         search.fit(X, Y)
@@ -111,7 +111,7 @@ class RefitsIn(MultiOutputMLPRegressor):
         return self
 
 
-def test_the_refit_and_what_comes_later_have_the_backend_of_the_user():
+def test_the_refit_and_later_calls_use_the_backend_of_the_user():
     before = type(joblib.parallel.get_active_backend()[0])
     net = RefitsIn((5,), effort=None, max_epochs=1)
     with elsewhere():

@@ -1,4 +1,4 @@
-"""Which estimators are trained together, which in turn, and that all come out as in scikit-learn."""
+"""Which estimators are trained together, and which sequentially; all results are those of scikit-learn."""
 
 import numpy as np
 import pandas as pd
@@ -85,14 +85,14 @@ def test_steps_are_fitted_once_for_each_split_and_setting():
     assert Counting.n_fits == 6 + 18
 
 
-def test_equal_settings_share_steps_though_they_are_other_objects():
+def test_equal_settings_in_different_objects_share_steps():
     pipe = Pipeline([("scale", "passthrough"), ("count", Counting()), ("net", make_net())])
     grid = [{"scale": [StandardScaler()], "net__lr": [1e-3, 1e-2]}, {"scale": [StandardScaler()], "net__lr": [1e-1]}]
     BatchedGridSearchCV(pipe, grid, cv=2, refit=False).fit(X, Y)
     assert Counting.n_fits == 2
 
 
-def test_settings_that_cannot_be_hashed_are_told_apart():
+def test_settings_that_cannot_be_hashed_are_distinguished():
     pipe = Pipeline([("function", FunctionTransformer()), ("count", Counting()), ("net", make_net())])
     grid = {"function__func": [lambda X: 2 * X, lambda X: X**3], "net__lr": [1e-3, 1e-2]}
     search = BatchedGridSearchCV(pipe, grid, cv=2, refit=False, error_score="raise").fit(X, Y)
@@ -100,7 +100,7 @@ def test_settings_that_cannot_be_hashed_are_told_apart():
     check_same(search, GridSearchCV(pipe, grid, cv=2, refit=False).fit(X, Y))
 
 
-def test_a_step_that_changes_its_input_changes_it_for_itself():
+def test_a_step_that_modifies_its_input_does_not_affect_other_fits():
     pipe = Pipeline([("scale", StandardScaler(copy=False)), ("net", make_net())])
     grid = {"scale__with_mean": [False, True], "net__lr": [1e-2, 1e-1]}
     before = X.copy()
@@ -135,7 +135,7 @@ def test_candidates_that_replace_the_net():
     assert type(search.best_estimator_[-1]) is type(expected.best_estimator_[-1])
 
 
-def test_nets_that_replace_one_another_are_given_what_they_ask_for():
+def test_nets_that_replace_one_another_get_the_metadata_they_request():
     weights = np.where(np.arange(40) % 2, 5.0, 0.5)
     with sklearn.config_context(enable_metadata_routing=True):
         asks = make_net().set_fit_request(sample_weight=True)
@@ -174,7 +174,7 @@ def test_several_heads(heads):
     check_counts(search, 12)
 
 
-def test_a_module_of_the_users_own():
+def test_a_custom_module():
     class Straight(torch.nn.Module):
         def __init__(self, input_shape, n_outputs):
             super().__init__()
@@ -189,7 +189,7 @@ def test_a_module_of_the_users_own():
     assert search.n_stacked_fits_ + sum(search.sequential_fits_.values()) == 6
 
 
-def test_images_are_trained_in_turn():
+def test_images_are_trained_sequentially():
     images = np.random.default_rng(0).normal(size=(24, 1, 8, 8)).astype(np.float32)
     targets = images.mean(axis=(2, 3)) * [1, 2]
     net = MultiOutputCNNRegressor(effort=None, max_epochs=1, random_state=0)
@@ -199,14 +199,14 @@ def test_images_are_trained_in_turn():
 
 
 @both_searches
-def test_an_estimator_of_scikit_learn_is_fitted_as_ever(make_search):
+def test_an_estimator_of_scikit_learn_is_fitted_sequentially(make_search):
     search = search_over(make_search, Ridge(), {"alpha": [0.1, 1, 10]}, return_train_score=True).fit(X, Y)
     check_same(search, theirs(search).fit(X, Y))
     assert search.sequential_fits_ == {"Ridge is not an estimator of skmulti": 6}
     assert search.n_stacked_fits_ == 0
 
 
-def test_what_wraps_a_net_is_fitted_as_ever():
+def test_a_meta_estimator_around_a_net_is_fitted_sequentially():
     wrapped = TransformedTargetRegressor(make_net(), transformer=StandardScaler())
     search = BatchedGridSearchCV(wrapped, {"regressor__lr": [1e-2, 1e-1]}, cv=2, error_score="raise").fit(X, Y)
     check_same(search, theirs(search).fit(X, Y))
@@ -229,13 +229,13 @@ class OwnPipeline(Pipeline):
 @pytest.mark.parametrize(
     ("estimator", "reason"),
     [
-        (make_net(OwnFit), "OwnFit has its own fit"),
+        (make_net(OwnFit), "OwnFit overrides fit"),
         (make_net(warm_start=True), "warm_start is set"),
         (OwnPipeline([("net", make_net())]), "OwnPipeline is not a plain Pipeline"),
         (RandomForestRegressor(n_estimators=2, random_state=0), "RandomForestRegressor is not an estimator of skmulti"),
     ],
 )
-def test_what_cannot_be_known_is_fitted_by_its_own_fit(estimator, reason):
+def test_an_estimator_that_cannot_be_stacked_is_fitted_by_its_own_fit(estimator, reason):
     name = {"OwnPipeline": "net__max_epochs", "RandomForestRegressor": "max_depth"}
     grid = {name.get(type(estimator).__name__, "max_epochs"): [1, 3]}
     search = BatchedGridSearchCV(estimator, grid, cv=2, error_score="raise").fit(X, Y)
@@ -243,7 +243,7 @@ def test_what_cannot_be_known_is_fitted_by_its_own_fit(estimator, reason):
     assert search.sequential_fits_ == {reason: 4}
 
 
-def test_tensors_and_lists_are_data_too():
+def test_tensors_lists_and_frames_are_accepted():
     for inputs, targets in (
         (torch.as_tensor(X), torch.as_tensor(Y)),
         (X.tolist(), Y.tolist()),
@@ -253,13 +253,13 @@ def test_tensors_and_lists_are_data_too():
         check_same(search, theirs(search).fit(inputs, targets))
 
 
-def test_a_net_that_was_fitted_before_starts_anew():
+def test_a_fitted_net_is_trained_from_scratch():
     net = make_net().fit(X[:, :2], Y)
     search = BatchedGridSearchCV(net, LRS, cv=2, error_score="raise").fit(X, Y)
     check_same(search, theirs(search).fit(X, Y))
 
 
-def test_nets_that_read_missing_targets_in_another_way_are_side_by_side():
+def test_nets_with_different_missing_targets_settings_in_one_search():
     gaps = Y.copy()
     gaps[::5, 1] = np.nan
     grid = {"missing_targets": ["mask"], "scale_targets": [True, False], "loss": ["huber", "squared_error"]}

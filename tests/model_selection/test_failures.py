@@ -1,4 +1,4 @@
-"""A fit that fails is that fit's business: scikit-learn says so, and its neighbours have the scores they would have."""
+"""A failed fit gets the error score and a warning of scikit-learn, and the scores of other fits are unaffected."""
 
 import pickle
 import re
@@ -27,7 +27,7 @@ def diverging_net(**params):
 @NAN
 @both_searches
 @pytest.mark.parametrize("error_score", [np.nan, -7.0])
-def test_a_candidate_that_diverges_has_the_error_score_and_leaves_the_others_alone(make_search, error_score):
+def test_a_diverging_candidate_gets_the_error_score_and_does_not_affect_others(make_search, error_score):
     search = search_over(make_search, diverging_net(), {"lr": [1e-3, 1e30, 1e-2]}, error_score=error_score, refit=False)
     with pytest.warns(FitFailedWarning, match="2 fits failed out of a total of 6") as caught:
         search.fit(X, Y)
@@ -44,14 +44,14 @@ def test_a_candidate_that_diverges_has_the_error_score_and_leaves_the_others_alo
 
 
 @both_searches
-def test_the_error_is_raised_where_errors_are_to_be(make_search):
+def test_error_score_raise_raises_the_error_of_a_fit(make_search):
     search = search_over(make_search, diverging_net(), {"lr": [1e-3, 1e30]}, error_score="raise")
     with pytest.raises(TrainingDivergedError):
         search.fit(X, Y)
 
 
 @both_searches
-def test_all_fits_that_fail_are_an_error(make_search):
+def test_if_all_fits_fail_the_search_fails(make_search):
     search = search_over(make_search, diverging_net(), {"lr": [1e30, 2e30]}, error_score=0.0)
     with pytest.raises(ValueError, match=r"(?s)All the 4 fits failed.*TrainingDivergedError"):
         search.fit(X, Y)
@@ -59,7 +59,7 @@ def test_all_fits_that_fail_are_an_error(make_search):
 
 @NAN
 @both_searches
-def test_a_bad_parameter_of_one_candidate_is_its_own_error(make_search):
+def test_an_invalid_parameter_of_one_candidate_fails_only_its_fits(make_search):
     search = search_over(make_search, make_net(), {"max_epochs": [-1, 2, 3]}, error_score=np.nan)
     with pytest.warns(FitFailedWarning, match=r"(?s)2 fits failed out of.*The 'max_epochs' parameter of"):
         search.fit(X, Y)
@@ -69,13 +69,13 @@ def test_a_bad_parameter_of_one_candidate_is_its_own_error(make_search):
 
 
 @NAN
-def test_an_error_in_a_step_is_that_of_the_fits_behind_it():
+def test_an_error_in_a_step_fails_all_fits_that_use_it():
     pipe = Pipeline([("count", Counting()), ("net", make_net())])
     grid = {"count__fail": [False, True], "net__lr": [1e-3, 1e-2]}
     search = BatchedGridSearchCV(pipe, grid, cv=2, refit=False)
     with pytest.warns(FitFailedWarning) as caught:
         search.fit(X, Y)
-    # The fits have one error: its traceback is the same for all of them.
+    # The fits share one error object: its traceback is the same for all of them.
     assert "4 fits failed with the following error" in str(caught[0].message)
     assert "no transformer today" in str(caught[0].message)
     assert list(np.isnan(search.cv_results_["mean_test_score"])) == [False, False, True, True]
@@ -83,7 +83,7 @@ def test_an_error_in_a_step_is_that_of_the_fits_behind_it():
 
 
 @NAN
-def test_an_error_of_another_process_says_where_it_came_from():
+def test_an_error_of_another_process_shows_its_traceback():
     search = BatchedGridSearchCV(make_net(), {"max_epochs": [-1, 2]}, cv=2, n_jobs=2)
     with pytest.warns(FitFailedWarning) as caught:
         search.fit(X, Y)
@@ -101,8 +101,8 @@ class Failing(Ridge):
         raise CannotTravelError("this", "that")
 
 
-def test_an_error_that_cannot_be_pickled_travels_as_another():
-    (outcome,) = fit_alone(Failing(), X, Y, {}, "why", progress=None, travels=True)
+def test_an_error_that_cannot_be_pickled_is_replaced():
+    (outcome,) = fit_alone(Failing(), X, Y, {}, "why", progress=None, is_remote=True)
     loaded = pickle.loads(pickle.dumps(outcome)).unpack()
     assert isinstance(loaded, Outcome)
     assert str(loaded.error) == "CannotTravelError: this and that"
@@ -110,14 +110,14 @@ def test_an_error_that_cannot_be_pickled_travels_as_another():
 
 
 @both_searches
-def test_a_parameter_that_is_none_is_an_error_of_the_search(make_search):
+def test_an_unknown_parameter_fails_the_search(make_search):
     search = search_over(make_search, make_net(), {"learning_speed": [1, 2]}, error_score=0.0)
     with pytest.raises(ValueError, match=re.escape("Invalid parameter 'learning_speed'")):
         search.fit(X, Y)
 
 
 @both_searches
-def test_a_scorer_that_fails_is_reported_as_ever(make_search):
+def test_a_failing_scorer_gives_the_warning_of_scikit_learn(make_search):
     def fails(net, X, y):
         raise RuntimeError("no score today")
 
@@ -129,7 +129,7 @@ def test_a_scorer_that_fails_is_reported_as_ever(make_search):
         search.set_params(error_score="raise").fit(X, Y)
 
 
-def test_a_search_that_failed_is_as_it_was():
+def test_a_failed_search_restores_its_parameters():
     net = diverging_net()
     search = BatchedGridSearchCV(net, {"lr": [1e30]}, cv=2)
     with pytest.raises(ValueError, match="All the 2 fits failed"):

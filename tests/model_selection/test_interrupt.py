@@ -1,4 +1,4 @@
-"""Ctrl-C ends a search at once, wherever it is, and leaves no process."""
+"""Ctrl-C ends a search at once, at any stage, and no process remains."""
 
 import os
 import signal
@@ -14,7 +14,7 @@ from skmulti.training.interrupt import ctrl_c, was_interrupted
 
 pytestmark = pytest.mark.usefixtures("ctrl_c_is_heard")
 
-# What a machine with other work may need for what takes a tenth of it.
+# Seconds that a busy machine may need; an idle one needs a tenth.
 SECONDS = 3.0
 
 SEARCH = """
@@ -88,7 +88,7 @@ def press_ctrl_c():
         signal.raise_signal(signal.SIGINT)
 
 
-def test_an_interrupt_that_somebody_caught_is_raised_when_asked():
+def test_an_interrupt_caught_by_other_code_is_raised_by_check():
     with ctrl_c() as interrupts:
         interrupts.check()
         press_ctrl_c()
@@ -98,14 +98,14 @@ def test_an_interrupt_that_somebody_caught_is_raised_when_asked():
     assert not was_interrupted()
 
 
-def test_the_handler_of_before_is_put_back():
+def test_the_previous_handler_is_restored():
     before = signal.getsignal(signal.SIGINT)
     with ctrl_c(), ctrl_c():
         assert signal.getsignal(signal.SIGINT) is not before
     assert signal.getsignal(signal.SIGINT) is before
 
 
-def test_a_block_inside_another_tells_what_the_outer_one_noted():
+def test_an_inner_block_shares_the_interrupt_of_the_outer_one():
     with ctrl_c() as outer:
         with ctrl_c() as inner:
             press_ctrl_c()
@@ -115,7 +115,7 @@ def test_a_block_inside_another_tells_what_the_outer_one_noted():
             outer.check()
 
 
-def test_a_handler_that_does_not_raise_is_obeyed():
+def test_a_handler_that_does_not_raise_is_respected():
     seen = []
     before = signal.signal(signal.SIGINT, lambda *_: seen.append(1))
     try:
@@ -127,7 +127,7 @@ def test_a_handler_that_does_not_raise_is_obeyed():
     assert seen == [1]
 
 
-def test_other_threads_do_not_listen():
+def test_other_threads_install_no_handler():
     found = []
 
     def run():

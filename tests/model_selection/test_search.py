@@ -1,4 +1,4 @@
-"""What scikit-learn's searches promise, kept by ours."""
+"""The searches keep the contract of scikit-learn's searches."""
 
 import pickle
 import re
@@ -52,7 +52,7 @@ def test_a_fitted_search_has_the_attributes_of_scikit_learn(make_search):
 
 
 @both_searches
-def test_a_search_over_a_frame_knows_the_names_of_its_features(make_search):
+def test_a_search_over_a_frame_has_feature_names(make_search):
     search = search_over(make_search, make_net(), LRS).fit(X_FRAME, Y_FRAME)
     assert_array_equal(search.feature_names_in_, X_FRAME.columns)
     assert list(search.best_estimator_.target_names_) == list(Y_FRAME.columns)
@@ -79,7 +79,7 @@ def test_the_results_have_the_keys_masks_and_dtypes_of_scikit_learn(make_search)
 
 
 @both_searches
-def test_each_fit_has_its_share_of_the_time(make_search):
+def test_each_fit_has_a_positive_fit_time(make_search):
     search = search_over(make_search, make_net(), {"max_epochs": [1, 30]}, refit=False).fit(X, Y)
     results = search.cv_results_
     assert (results["mean_fit_time"] > 0).all()
@@ -89,7 +89,7 @@ def test_each_fit_has_its_share_of_the_time(make_search):
 
 @both_searches
 @pytest.mark.parametrize("scoring", [["r2", "neg_mean_absolute_error"], {"one": "r2", "two": make_scorer(r2_score)}])
-def test_several_scorers_are_what_each_is_alone(make_search, scoring):
+def test_several_scorers_give_the_scores_of_each_alone(make_search, scoring):
     search = search_over(make_search, make_net(), LRS, scoring=scoring, refit=next(iter(scoring))).fit(X, Y)
     check_same(search, theirs(search).fit(X, Y))
     assert search.multimetric_
@@ -115,14 +115,14 @@ def test_a_callable_may_return_several_scores(make_search):
 
 
 @both_searches
-def test_the_name_of_no_scorer_is_refused_as_refit(make_search):
+def test_refit_must_name_a_scorer(make_search):
     search = search_over(make_search, make_net(), LRS, scoring=["r2", "neg_max_error"], refit=True)
     with pytest.raises(ValueError, match="the parameter refit must be set to a scorer key"):
         search.fit(X, Y)
 
 
 @both_searches
-def test_a_scorer_sees_a_net_of_its_own_class(make_search):
+def test_a_scorer_gets_an_ordinary_fitted_net(make_search):
     seen = []
 
     def score(net, X, y):
@@ -148,7 +148,7 @@ def test_without_refit_there_is_no_best_estimator(make_search):
 
 
 @both_searches
-def test_a_callable_chooses_the_best_index_and_is_told_the_fit_times(make_search):
+def test_a_callable_refit_gets_the_fit_times_and_chooses_the_best_index(make_search):
     def choose(results):
         assert (results["mean_fit_time"] > 1e-4).all()
         return 1
@@ -172,7 +172,7 @@ def test_the_best_estimator_is_an_ordinary_fit(make_search):
 
 
 @both_searches
-def test_the_users_estimator_is_left_alone(make_search):
+def test_the_estimator_of_the_user_is_not_modified(make_search):
     net = make_net()
     before = dict(vars(net))
     search = search_over(make_search, net, LRS).fit(X, Y)
@@ -212,7 +212,7 @@ def test_groups_reach_the_splitter(make_search):
 
 
 @both_searches
-def test_splits_are_asked_for_once(make_search):
+def test_splits_of_a_generator_are_read_once(make_search):
     splits = KFold(3).split(X)
     assert isinstance(splits, GeneratorType)
     search = search_over(make_search, make_net(), LRS, cv=splits).fit(X, Y)
@@ -220,7 +220,7 @@ def test_splits_are_asked_for_once(make_search):
 
 
 @both_searches
-def test_masks_are_splits_too(make_search):
+def test_boolean_masks_are_accepted_as_splits(make_search):
     first = np.arange(40) < 15
     search = search_over(make_search, make_net(), LRS, cv=[(first, ~first), (~first, first)]).fit(X, Y)
     check_same(search, theirs(search).fit(X, Y))
@@ -238,7 +238,7 @@ def test_a_random_splitter_gives_all_candidates_the_same_splits(make_search):
 
 
 @both_searches
-def test_sample_weights_are_cut_with_the_rows(make_search):
+def test_sample_weights_are_indexed_with_the_rows(make_search):
     weights = np.where(np.arange(40) % 2, 5.0, 0.5)
     search = search_over(make_search, make_net(), LRS).fit(X, Y, sample_weight=weights)
     check_same(search, theirs(search).fit(X, Y, sample_weight=weights))
@@ -270,7 +270,7 @@ def test_validation_rows_reach_the_nets(make_search):
 
 
 @both_searches
-def test_fit_without_y_says_what_is_missing(make_search):
+def test_fit_without_y_raises_for_the_missing_argument(make_search):
     search = search_over(make_search, make_net(), LRS)
     with pytest.raises(TypeError, match=re.escape("missing 1 required positional argument: 'y'")):
         search.fit(X)
@@ -285,7 +285,7 @@ def test_no_candidates_and_no_splits_are_an_error():
 
 @both_searches
 @pytest.mark.parametrize("working_memory", [0, -1.0, "much"])
-def test_a_working_memory_that_is_none_is_refused(make_search, working_memory):
+def test_an_invalid_working_memory_is_refused(make_search, working_memory):
     search = search_over(make_search, make_net(), LRS, working_memory=working_memory)
     expected = f"The 'working_memory' parameter of {make_search.__name__} must be a float in the range (0.0, inf)"
     with pytest.raises(ValueError, match=re.escape(expected)):
@@ -300,7 +300,7 @@ def test_bad_parameters_are_refused_as_in_scikit_learn(make_search):
             search.fit(X, Y)
 
 
-def test_parameters_are_those_of_scikit_learn_and_one_more():
+def test_parameters_are_those_of_scikit_learn_and_working_memory():
     for ours, parent in ((BatchedGridSearchCV, GridSearchCV), (BatchedRandomizedSearchCV, RandomizedSearchCV)):
         assert issubclass(ours, parent)
         own, known = (cls(make_net(), LRS).get_params(deep=False) for cls in (ours, parent))
@@ -315,7 +315,7 @@ def test_a_random_search_draws_what_scikit_learn_draws():
     check_same(search, theirs(search).fit(X, Y))
 
 
-def test_a_search_of_the_users_own_is_given_what_is_prepared():
+def test_a_subclass_with_its_own_run_search_gets_prepared_fits():
     class Halves(BatchedGridSearchCV):
         def _run_search(self, evaluate_candidates):
             first = evaluate_candidates([{"lr": 1e-3}, {"lr": 1e-2}])

@@ -1,4 +1,4 @@
-"""scikit-learn's own tests of its searches and its cross-validation, with ours in their place."""
+"""scikit-learn's own tests of its searches and its cross-validation, run on the searches and functions of skmulti."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""Cross-validation gives what scikit-learn's gives."""
+"""Cross-validation gives the results of scikit-learn."""
 
 import inspect
 import re
@@ -51,7 +51,7 @@ def test_the_results_are_those_of_scikit_learn(function, make):
 
 
 @both_functions
-def test_the_parameters_are_those_of_scikit_learn_and_one_more(function):
+def test_the_parameters_are_those_of_scikit_learn_and_working_memory(function):
     own, known = (inspect.signature(f).parameters for f in (function, theirs(function)))
     assert list(own) == [*known, "working_memory"]
     assert all(repr(own[name].default) == repr(known[name].default) for name in known)
@@ -99,7 +99,7 @@ def test_sample_weights_with_and_without_routing(function):
             function(make_net(), X, Y, cv=2, params=params)
 
 
-def test_splits_that_are_no_partition_are_refused():
+def test_splits_must_be_a_partition_for_cross_val_predict():
     with pytest.raises(ValueError, match="only works for partitions"):
         cross_val_predict(make_net(), X, Y, cv=[(np.arange(20), np.arange(10))])
 
@@ -117,22 +117,22 @@ def test_errors_are_those_of_scikit_learn():
 
 
 @both_functions
-def test_a_working_memory_that_is_none_is_refused(function):
+def test_an_invalid_working_memory_is_refused(function):
     message = f"The 'working_memory' parameter of {function.__name__} must be a float in the range (0.0, inf) or None"
     with pytest.raises(ValueError, match=re.escape(message)):
         function(make_net(), X, Y, working_memory=0)
 
 
 @pytest.mark.parametrize("classifier", [DummyClassifier(), LogisticRegression()])
-def test_classifiers_give_probabilities_as_ever(classifier):
+def test_classifiers_give_the_probabilities_of_scikit_learn(classifier):
     classes = np.array(["a", "b"])[(Y[:, 0] > 0).astype(int)]
     for method in ("predict", "predict_proba"):
         found = cross_val_predict(classifier, X, classes, cv=2, method=method)
         assert_array_equal(found, model_selection.cross_val_predict(classifier, X, classes, cv=2, method=method))
 
 
-def test_verbose_says_what_was_in_stacks(capfd):
+def test_verbose_prints_the_numbers_of_stacked_and_sequential_fits(capfd):
     cross_validate(make_net(), X, Y, cv=2, verbose=1)
     shown, bar = capfd.readouterr()
-    assert re.search(r"\d fits in stacks, \d in turn", shown)
+    assert re.search(r"\d fits in stacks, \d sequential", shown)
     assert "2/2" in bar

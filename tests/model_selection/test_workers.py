@@ -1,4 +1,4 @@
-"""How the fits are shared out, and what is shown of them."""
+"""How the fits are divided among processes, and the progress output."""
 
 import itertools
 import os
@@ -18,7 +18,7 @@ from skorch.callbacks import Callback
 
 from skmulti import MultiOutputMLPRegressor
 from skmulti.model_selection import BatchedGridSearchCV
-from skmulti.model_selection.fits import Data, Workers, _share_out, plan_fits
+from skmulti.model_selection.fits import Data, Workers, _divide, plan_fits
 from skmulti.model_selection.groups import Group
 from skmulti.model_selection.pipelines import Place
 from skmulti.model_selection.prepared import KnownSplits, Prepared
@@ -55,7 +55,7 @@ def test_foreign_estimators_and_nets_share_the_processes():
 @pytest.mark.parametrize("n_lists", [1, 2, 3, 5, 20])
 def test_lists_are_balanced_and_hold_each_fit_once(n_lists):
     groups = [Group(fits=[(g, i) for i in range(n)]) for g, n in enumerate([4, 1, 6, 1])]
-    lists = _share_out(groups, n_lists)
+    lists = _divide(groups, n_lists)
     held = [fit for parts in lists for _, part in parts for fit in part]
     assert held == [fit for group in groups for fit in group.fits]
     assert len(lists) <= n_lists
@@ -70,12 +70,12 @@ def test_without_verbose_nothing_is_shown(make_search, capfd):
     assert capfd.readouterr() == ("", "")
 
 
-def test_verbose_shows_a_bar_and_says_what_was_in_turn(capfd):
+def test_verbose_shows_a_bar_and_prints_the_reasons_for_sequential_fits(capfd):
     BatchedGridSearchCV(make_pipe(), {"net": [make_net(), Ridge()]}, cv=2, verbose=1).fit(X, Y)
     shown, bar = capfd.readouterr()
     first, last = shown.strip().splitlines()
     assert first == "Fitting 2 folds for each of 2 candidates, totalling 4 fits"
-    assert re.match(r"\d fits in stacks, \d in turn: .*2 because Ridge is not an estimator of skmulti", last)
+    assert re.match(r"\d fits in stacks, \d sequential: .*2 because Ridge is not an estimator of skmulti", last)
     assert "4/4" in bar
 
 
@@ -103,12 +103,12 @@ def test_more_verbose_shows_the_lines_of_scikit_learn(capfd, return_train_score)
 def prepared_fits(candidates=({"lr": 0.01}, {"lr": 0.1})):
     prepared = Prepared(make_net(), {}, Workers(None, "2*n_jobs", 0, None), Interrupts())
     two_halves = [(np.arange(20), np.arange(20, 40)), (np.arange(20, 40), np.arange(20))]
-    splits = prepared.ask_for(list(candidates), SimpleNamespace(split=lambda X, y: iter(two_halves)))
+    splits = prepared.plan(list(candidates), SimpleNamespace(split=lambda X, y: iter(two_halves)))
     splits.split(X, Y)
     return prepared
 
 
-def test_a_fit_that_was_not_planned_is_done_on_the_spot():
+def test_an_unplanned_fit_is_run_at_once():
     prepared = prepared_fits()
     other = prepared.estimator.__sklearn_clone__().set_params(lr=0.5)
     assert other.fit(X[:20], Y[:20]) is other
@@ -116,7 +116,7 @@ def test_a_fit_that_was_not_planned_is_done_on_the_spot():
     shorter = prepared.estimator.__sklearn_clone__().set_params(lr=0.01).fit(X[:10], Y[:10])
     np.testing.assert_array_equal(shorter.predict(X), make_net(lr=0.01).fit(X[:10], Y[:10]).predict(X))
     prepared.estimator.__sklearn_clone__().set_params(lr=0.1).fit(X[:20], Y[:20])
-    assert prepared.reasons()["scikit-learn asked for a fit that was not planned"] == 2
+    assert prepared.reasons()["scikit-learn requested a fit that was not planned"] == 2
 
 
 def test_after_the_last_fit_clones_are_ordinary():
@@ -126,7 +126,7 @@ def test_after_the_last_fit_clones_are_ordinary():
     assert prepared.estimator.__sklearn_clone__().get_params() == make_net().get_params()
 
 
-def test_a_splitter_is_asked_once_and_its_metadata_are_known():
+def test_a_splitter_is_called_once_with_its_metadata():
     asked = []
     splits = KnownSplits(SimpleNamespace(split=lambda X, y, **params: asked.append(params) or iter([(1, 2)])))
     assert list(splits.split(X, Y, groups=3)) == list(splits.split(X, Y)) == [(1, 2)]
@@ -143,7 +143,7 @@ def test_a_fit_is_planned_with_its_own_copy_of_the_parameters():
 
 
 class Marks(Callback):
-    """Leaves a mark beside the bar after each epoch of each member, and takes its time."""
+    """Writes a mark to stderr after each epoch of each member, and slows training down."""
 
     def on_epoch_end(self, net, **kwargs):
         time.sleep(0.004)
@@ -151,7 +151,7 @@ class Marks(Callback):
 
 
 def shown_beside_bar(capfd):
-    """Return the percentages that the bar showed, in order, with the number of marks before each."""
+    """Return the percentages of the bar in order, each with the number of marks before it."""
     parts = re.split(r"(\d+)%\|", capfd.readouterr().err)
     n_marks = itertools.accumulate(part.count("*") for part in parts[::2])
     return list(zip(map(int, parts[1::2]), n_marks, strict=False))
@@ -163,7 +163,7 @@ def make_marked(**params):
     )
 
 
-@pytest.mark.parametrize("params", [{}, {"training_loop": "skorch", "max_epochs": 5}], ids=["stacked", "in turn"])
+@pytest.mark.parametrize("params", [{}, {"training_loop": "skorch", "max_epochs": 5}], ids=["stacked", "sequential"])
 def test_the_bar_of_ensembles_moves_with_their_members_and_is_full_at_the_end_only(params, capfd):
     net, grid = make_marked(**params), {"lr": [0.01, 0.02]}
     search = BatchedGridSearchCV(net, grid, cv=2, refit=False, verbose=1).fit(X, Y)
@@ -174,7 +174,7 @@ def test_the_bar_of_ensembles_moves_with_their_members_and_is_full_at_the_end_on
     assert (percents[0], percents[-1]) == (0, 100)
     n_epochs = 4 * 6 * net.max_epochs
     assert all(n == n_epochs for percent, n in shown if percent == 100)
-    # What is shown is about what was done: a bar is drawn now and then.
+    # The shown percentage lags behind: a bar is redrawn only at intervals.
     assert len(set(percents)) > 6
     assert all(abs(percent - 100 * n / n_epochs) < 30 for percent, n in shown)
 
@@ -182,14 +182,14 @@ def test_the_bar_of_ensembles_moves_with_their_members_and_is_full_at_the_end_on
 def test_the_bar_moves_with_the_members_of_other_processes(capfd):
     grid = {"lr": [0.01, 0.02]}
     BatchedGridSearchCV(make_marked(), grid, cv=2, refit=False, verbose=1, n_jobs=2).fit(X, Y)
-    # Processes that are there already write to where they wrote before.
+    # Existing worker processes keep their earlier stderr.
     percents = [percent for percent, _ in shown_beside_bar(capfd)]
     assert percents == sorted(percents)
     assert (percents[0], percents[-1]) == (0, 100)
     assert len(set(percents)) > 3
 
 
-def test_a_bar_is_full_though_other_machines_can_not_count(tmp_path, capfd):
+def test_a_bar_is_full_although_other_machines_cannot_count(tmp_path, capfd):
     with counted_fits(3, verbose=True, shared=True, interrupts=Interrupts()) as count:
         type(count)(str(tmp_path / "elsewhere" / "finished"))(2)
         count(Fraction(1, 2))

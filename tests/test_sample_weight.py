@@ -260,7 +260,7 @@ def one_number(raw, y):
 
 def test_a_loss_that_answers_with_one_number_for_all_rows_is_refused():
     X, y = draw()
-    with pytest.raises(ValueError, match=r"^The loss .* answers with one number for all rows, so that rows can't be"):
+    with pytest.raises(ValueError, match=r"^The loss .* must return one value per row to be used with"):
         net(loss=one_number, column_groups=None).fit(X, y, counts())
     net(loss=one_number, column_groups=None).fit(X, y)
     net(loss=torch.nn.L1Loss, column_groups=None).fit(X, y, counts())

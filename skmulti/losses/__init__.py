@@ -1,4 +1,4 @@
-"""Losses per column: one family per file, a table of names, and the criterion that mixes them."""
+"""Losses of columns, one family per file; the table of their names; the criterion that sums them."""
 
 from skmulti.losses.base import ColumnLoss
 from skmulti.losses.box import CIoU, DIoU, GIoU, IoU

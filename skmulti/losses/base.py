@@ -1,4 +1,4 @@
-"""What a column loss is: the one place that knows how a column is learned and how it is read."""
+"""The base classes of column losses: how a column is trained and how its prediction is computed."""
 
 from __future__ import annotations
 
@@ -13,31 +13,30 @@ from torch import Tensor
 
 
 class ColumnLoss(ABC):
-    """The loss of one target column, or of a group of columns that belong together.
+    """The loss of one target column, or of a group of columns.
 
-    A column loss answers four questions, and only it knows the answers: how many target columns it takes
-    (`n_columns`), how many raw network outputs it needs (`n_raw`), what the loss of each row is
-    (`row_loss`), and how a prediction is read from raw outputs (`predict`).
+    A column loss defines the number of target columns of a term (`n_columns`), the number of raw outputs of the
+    network (`n_raw`), the loss of each row (`row_loss`) and the prediction computed from raw outputs (`predict`).
 
-    Subclasses are frozen dataclasses: their fields are their parameters, two losses with equal parameters
+    Subclasses are frozen dataclasses: their fields are their parameters, losses of one class with equal parameters
     are equal, and terms with equal losses are computed together in one tensor operation.
 
     Attributes
     ----------
     n_columns : int or None, default=1
-        Number of target columns that one term of this loss takes. None takes any number of them, as one term.
+        Number of target columns of one term. None accepts any number of columns as one term.
     target_scaling : {"column", "group", None}, default="column"
-        Whether the targets are standardised before the loss sees them: each column with its own mean and
-        standard deviation, each with its own mean and all with one common standard deviation (a vector keeps
-        its directions), or not at all (an angle, a count).
+        How targets are standardised before the loss is computed: "column" by the mean and standard deviation of
+        each column; "group" by the mean of each column and one common standard deviation, which keeps the directions
+        of vectors; None not at all, as for angles and counts.
     robust_scaling : bool, default=False
         Whether targets are centred by the median and scaled by the interquartile range, divided by 1.349 so that the
-        unit of normally distributed targets is their standard deviation. For a loss on which an outlier has little
-        influence: mean and standard deviation would hand that influence back. Its row losses are computed in double
-        precision, in which the loss of a far outlier does not hide those of other rows.
+        unit of normally distributed targets is their standard deviation. For robust
+        losses: outliers would affect the mean and the standard deviation. Reported row losses are computed in double
+        precision, since the loss of a far outlier would round away those of other rows in single precision.
     takes_any_batch : bool, default=True
         Whether `row_loss` and `predict` accept any number of leading dimensions, so that several terms can be
-        computed at once. A loss that needs exactly two dimensions says False.
+        computed at once. Set it to False for a loss that needs exactly two dimensions.
 
     Examples
     --------
@@ -63,16 +62,16 @@ class ColumnLoss(ABC):
         return n_columns
 
     def adapt_to(self, y: np.ndarray, names: tuple[str, ...], sample_weight: np.ndarray | None = None) -> ColumnLoss:
-        """Return this loss with what it must learn from the training targets, in the user's units.
+        """Return this loss with the parameters that are estimated from the training targets, in the user's units.
 
         Parameters
         ----------
         y : ndarray of shape (n_samples, n_columns)
-            The training targets of its columns, none missing.
+            The training targets of the columns of the term, none missing.
         names : tuple of str
-            The names of its columns, for messages.
+            The names of these columns, for messages.
         sample_weight : ndarray of shape (n_samples,), default=None
-            The weights of the rows.
+            Sample weights.
 
         Returns
         -------
@@ -82,12 +81,12 @@ class ColumnLoss(ABC):
         Raises
         ------
         ValueError
-            If the targets are not what this loss is for.
+            If the loss is not defined for the targets.
         """
         return self
 
     def encode(self, y: Tensor) -> Tensor:
-        """Return targets as they may be cast to single precision, shape (..., n_columns), double precision."""
+        """Return targets in a form that loses nothing in single precision, shape (..., n_columns), double precision."""
         return y
 
     @abstractmethod
@@ -99,7 +98,7 @@ class ColumnLoss(ABC):
         raw : Tensor of shape (..., n_raw)
             Raw outputs of the network.
         y : Tensor of shape (..., n_columns)
-            Targets, standardised as `target_scaling` says.
+            Targets, standardised according to `target_scaling`.
 
         Returns
         -------
@@ -110,20 +109,19 @@ class ColumnLoss(ABC):
     def raw_gradient(self, raw: Tensor, y: Tensor) -> Tensor:
         """Return the derivative of each row's loss with respect to its raw outputs.
 
-        A loss whose derivative is a short formula writes it out and trains faster; for all others autograd finds
-        it from `row_loss`.
+        An analytic derivative trains faster. By default autograd differentiates `row_loss`.
 
         Parameters
         ----------
         raw : Tensor of shape (..., n_raw)
             Raw outputs of the network.
         y : Tensor of shape (..., n_columns)
-            Targets, standardised as `target_scaling` says.
+            Targets, standardised according to `target_scaling`.
 
         Returns
         -------
         gradient : Tensor of shape (..., n_raw)
-            A new tensor, which the caller may change.
+            A new tensor, which the caller may modify in place.
         """
         with torch.enable_grad():
             leaf = raw.detach().requires_grad_()
@@ -131,7 +129,7 @@ class ColumnLoss(ABC):
         return gradient
 
     def predict(self, raw: Tensor) -> Tensor:
-        """Read the prediction from raw outputs.
+        """Compute the prediction from raw outputs.
 
         Parameters
         ----------
@@ -141,46 +139,46 @@ class ColumnLoss(ABC):
         Returns
         -------
         y_pred : Tensor of shape (..., n_columns)
-            The prediction, in the units in which `row_loss` takes its targets.
+            The prediction, in the units of the targets in `row_loss`.
         """
         return raw
 
     def mean_prediction(self, predictions: Tensor) -> Tensor:
-        """Return the one prediction that stands for those of several nets, the members of an ensemble.
+        """Return the mean of the predictions of the members of an ensemble.
 
         Parameters
         ----------
         predictions : Tensor of shape (n_members, ..., n_columns)
-            What `predict` reads from the raw outputs of each member, double precision.
+            The prediction of each member, double precision.
 
         Returns
         -------
         y_pred : Tensor of shape (..., n_columns)
-            Their arithmetic mean, unless another mean fits better: an angle's is on the circle.
+            The arithmetic mean; subclasses may return another one, such as the circular mean of angles.
         """
         return mean_over_members(predictions)
 
     def difference(self, y: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
-        """Return how far targets lie from predictions, both in the user's units, shape (n_samples, n_columns)."""
+        """Return targets minus predictions, both in the user's units, shape (n_samples, n_columns)."""
         return y - y_pred
 
     def score(self, y: np.ndarray, y_pred: np.ndarray, sample_weight: np.ndarray | None = None) -> float:
-        """Return a score of one column's predictions in the user's units, at most 1: R2, unless another fits better."""
+        """Return the score of one column, at most 1, from values in the user's units; R2 by default."""
         return float(r2_score(y, y_pred, sample_weight=sample_weight))
 
     def group_score(self, y: np.ndarray, y_pred: np.ndarray, sample_weight: np.ndarray | None = None) -> float | None:
-        """Return one score for all columns of the group, or None where `score` judges each column by itself.
+        """Return one score for all columns of the group, or None where `score` is computed for each column.
 
         Parameters
         ----------
         y, y_pred : ndarray of shape (n_samples, n_columns)
             Targets, none missing, and predictions in the user's units.
         sample_weight : ndarray of shape (n_samples,), default=None
-            The weights of the rows.
+            Sample weights.
         """
         return None
 
-    # The next three are for losses that say more than a point: a loss that can't say it leaves them as they are.
+    # Losses that support more than a point prediction override these three; `supports` finds out which.
 
     def std(self, raw: Tensor) -> Tensor:
         """Return the standard deviation of each column, shape (..., n_columns)."""
@@ -196,15 +194,15 @@ class ColumnLoss(ABC):
 
     @classmethod
     def supports(cls, what: str) -> bool:
-        """Return whether this loss has a "std", "quantiles", "log_likelihood" or "raw_gradient" of its own."""
+        """Return whether the class overrides "std", "quantiles", "log_likelihood" or "raw_gradient"."""
         return getattr(cls, what) is not getattr(ColumnLoss, what)
 
 
 class DifferenceLoss(ColumnLoss):
     """A loss of one raw output and one target that depends on their difference alone.
 
-    Subclasses write `derivative_` beside `row_loss`. Then columns with different losses of this kind are learned from
-    together: one subtraction for all of them, and the slope of each on its own columns.
+    Subclasses implement `derivative_` in addition to `row_loss`. The differences of columns with different losses are
+    then computed by one subtraction, and each derivative is applied in place to the columns of its loss.
     """
 
     @abstractmethod
@@ -212,20 +210,20 @@ class DifferenceLoss(ColumnLoss):
         """Turn differences ``p - y`` of any shape into derivatives of the loss by ``p``, in place; return them."""
 
     def raw_gradient(self, raw: Tensor, y: Tensor) -> Tensor:
-        """Return the slope at each difference."""
+        """Return the derivative at each difference."""
         return self.derivative_(raw - y)
 
 
 def mean_over_members(values: Tensor) -> Tensor:
-    """Return the mean over the first axis, the same for a row whatever other rows there are.
+    """Return the mean over the first axis, with a result for each row that does not depend on the other rows.
 
-    torch sums over an outer axis in an order that depends on how many numbers stand beside one another, and over the
-    innermost axis in one that depends on its length alone.
+    The order in which torch sums over an outer axis depends on the sizes of the inner axes; over the innermost axis it
+    depends only on the length of that axis.
 
     Parameters
     ----------
     values : Tensor of shape (n_members, ...)
-        What each member of an ensemble predicts.
+        The predictions of the members of an ensemble.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Boxes in an image: four columns whose overlap is what counts."""
+"""Losses of bounding boxes, based on their overlap."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ from torch import Tensor
 from skmulti.losses._checks import check_option, refuse_targets
 from skmulti.losses.base import ColumnLoss
 
+# softplus(log(e - 1)) = 1: a raw output of 0 means the mean width or height.
 _SHIFT = math.log(math.e - 1)
-# Boxes smaller than this fraction of how far centres are apart do not overlap, however well centres are predicted.
+# Boxes smaller than this fraction of the standard deviation of the centres do not overlap in practice, since centres
+# are predicted with larger errors.
 _LEAST_SIZE = 1e-3
 
 
@@ -24,24 +26,25 @@ _LEAST_SIZE = 1e-3
 class IoU(ColumnLoss):
     """One minus the intersection over union of two boxes [1]_.
 
-    The network's four raw outputs are read as a centre and a width and height, ``mean + size * raw`` and
-    ``size * softplus(raw + log(e - 1))`` with the means of the training boxes, so that any raw output is a box
-    and a width can't become negative. Where boxes do not touch, the loss is 1 whatever lies between them: `GIoU`,
-    `DIoU` and `CIoU` add a term that leads them together.
+    The network's four raw outputs are converted to a centre and a width and height, ``mean + size * raw`` and
+    ``size * softplus(raw + log(e - 1))`` with the means of the training boxes, so that widths and heights are
+    positive for any raw output. For disjoint boxes the loss is 1 and its gradient is zero: `GIoU`, `DIoU` and `CIoU`
+    add a term whose gradient moves the boxes together.
 
     Parameters
     ----------
     box_format : {"cxcywh", "xyxy"}, default="cxcywh"
         The four columns: centre x, centre y, width, height; or left, top, right, bottom.
     unit : tuple of four floats or None, default=None
-        Centre x, centre y, width and height that raw zeros stand for. None takes the means of the training boxes.
+        Centre x, centre y, width and height predicted from raw outputs of zero. None means the means of the training
+        boxes.
 
     Raises
     ------
     ValueError
-        If `box_format` is unknown or `unit` no box; in `fit` if a training box has a negative width or height, or if
-        none has a width, or a height, that matters: all are 0, or less than a thousandth of the standard deviation of
-        the centres. Such boxes never overlap, and nothing can be learned of their size.
+        If `box_format` is unknown or `unit` is not a box; in `fit` if a training box has a negative width or height, or
+        if all widths or all heights are at most a thousandth of the standard deviation of the centres. Such boxes
+        never overlap, and their size cannot be learned.
 
     Notes
     -----
@@ -49,7 +52,8 @@ class IoU(ColumnLoss):
 
     Prediction: the box, in the format of the targets, never with a negative width or height.
 
-    Use: where overlap is what counts and boxes overlap from the start; mostly to compare with the others.
+    Use: for boxes that are evaluated by their overlap and overlap from the first epoch; mostly for comparison with the
+    other losses.
 
     References
     ----------
@@ -79,7 +83,7 @@ class IoU(ColumnLoss):
             object.__setattr__(self, "unit", _checked_unit(self.unit, loss=name))
 
     def adapt_to(self, y: np.ndarray, names: tuple[str, ...], sample_weight: np.ndarray | None = None) -> IoU:
-        """Refuse boxes with a negative width or height, or with no area at all, and learn the mean box."""
+        """Return the loss with the mean training box; raise a ValueError for negative or negligible sizes."""
         corners = self.box_format == "xyxy"
         size = y[:, 2:] - y[:, :2] if corners else y[:, 2:]
         refuse_targets(
@@ -94,23 +98,24 @@ class IoU(ColumnLoss):
             return self
         center = (y[:, :2] + y[:, 2:]) / 2 if corners else y[:, :2]
         mean = np.average(np.concatenate([center, size], axis=1), axis=0, weights=sample_weight)
-        self._refuse_points(center, size, names)
+        self._refuse_negligible_sizes(center, size, names)
         return dataclasses.replace(self, unit=tuple(mean.tolist()))
 
-    def _refuse_points(self, center: np.ndarray, size: np.ndarray, names: tuple[str, ...]) -> None:
-        """Refuse boxes none of which can overlap another: a size of any kind would have the same loss."""
-        largest, apart = size.max(axis=0), center.std(axis=0)
+    def _refuse_negligible_sizes(self, center: np.ndarray, size: np.ndarray, names: tuple[str, ...]) -> None:
+        """Raise a ValueError if no box can overlap another, since the loss is then the same for any size."""
+        largest, scale = size.max(axis=0), center.std(axis=0)
         for i, what in enumerate(("width", "height")):
-            if largest[i] <= _LEAST_SIZE * apart[i]:
+            if largest[i] <= _LEAST_SIZE * scale[i]:
                 columns = f"{names[2 + i]!r} minus {names[i]!r}" if self.box_format == "xyxy" else repr(names[2 + i])
                 raise ValueError(
-                    f"The loss {type(self).__name__.lower()!r} takes boxes of which some have a {what} of more than "
-                    f"{_LEAST_SIZE:g} standard deviations of the centres. Got {largest[i]:.3g} at most in {columns}, "
-                    f"beside {apart[i]:.3g}: boxes never overlap. Use 'euclidean' for the centres, or 'squared_error'."
+                    f"The loss {type(self).__name__.lower()!r} requires boxes of which some have a {what} of more than "
+                    f"{_LEAST_SIZE:g} standard deviations of the centres. Got at most {largest[i]:.3g} in {columns}, "
+                    f"with a standard deviation of {scale[i]:.3g}: boxes never overlap. Use 'euclidean' for the "
+                    "centres, or 'squared_error'."
                 )
 
     def row_loss(self, raw: Tensor, y: Tensor) -> Tensor:
-        """Return one minus the overlap of each row, plus what the subclass adds."""
+        """Return one minus the intersection over union of each row, plus the penalty of the subclass."""
         p1, p2 = self._corners(self._box(raw))
         t1, t2 = (y[..., :2], y[..., 2:]) if self.box_format == "xyxy" else self._corners(y)
         intersection = (torch.minimum(p2, t2) - torch.maximum(p1, t1)).clamp(min=0).prod(-1)
@@ -155,12 +160,12 @@ def _checked_unit(unit: Any, *, loss: str) -> tuple[float, ...]:
 
 
 def _hull(p: tuple[Tensor, Tensor], t: tuple[Tensor, Tensor]) -> Tensor:
-    """Return width and height of the smallest box round two boxes."""
+    """Return width and height of the smallest box that encloses two boxes."""
     return torch.maximum(p[1], t[1]) - torch.minimum(p[0], t[0])
 
 
 def _ratio(above: Tensor, below: Tensor) -> Tensor:
-    """Return a ratio that is 0 where both are 0, with a finite gradient in pixels too: 1 / tiny times 100 is not."""
+    """Return a ratio that is 0 where both are 0; the square root of tiny keeps gradients finite in units of pixels."""
     return above / below.clamp(min=torch.finfo(below.dtype).tiny ** 0.5)
 
 
@@ -168,24 +173,25 @@ def _ratio(above: Tensor, below: Tensor) -> Tensor:
 class GIoU(IoU):
     """One minus the generalised intersection over union of two boxes [1]_.
 
-    `IoU` plus the share of the smallest box round both that neither covers.
+    `IoU` plus the fraction of the smallest enclosing box that neither box covers.
 
     Parameters
     ----------
     box_format : {"cxcywh", "xyxy"}, default="cxcywh"
         The four columns: centre x, centre y, width, height; or left, top, right, bottom.
     unit : tuple of four floats or None, default=None
-        Centre x, centre y, width and height that raw zeros stand for. None takes the means of the training boxes.
+        Centre x, centre y, width and height predicted from raw outputs of zero. None means the means of the training
+        boxes.
 
     Notes
     -----
-    Formula: ``1 - I / U + (C - U) / C`` with the area ``C`` of the smallest box round both.
+    Formula: ``1 - I / U + (C - U) / C`` with the area ``C`` of the smallest enclosing box.
 
     Prediction: the box, as `IoU`.
 
-    Use: the first choice for boxes judged by their overlap. It needs more epochs than a squared error, which is ahead
-    of it at first: give both a schedule that ends before comparing them, and judge them by the overlap. Boxes that are
-    small beside the spread of their centres are predicted too large until centres are exact to about their size.
+    Use: the first choice for boxes that are evaluated by their overlap. It needs more epochs than a squared error:
+    compare the two after a complete learning rate schedule, by the overlap. Boxes that are small relative to the
+    spread of their centres are predicted too large until the errors of the centres are about the size of the boxes.
 
     References
     ----------
@@ -208,23 +214,24 @@ class GIoU(IoU):
 class DIoU(IoU):
     """One minus the intersection over union, plus the squared distance of the centres [1]_.
 
-    The distance is in units of the diagonal of the smallest box round both.
+    The distance is in units of the diagonal of the smallest enclosing box.
 
     Parameters
     ----------
     box_format : {"cxcywh", "xyxy"}, default="cxcywh"
         The four columns: centre x, centre y, width, height; or left, top, right, bottom.
     unit : tuple of four floats or None, default=None
-        Centre x, centre y, width and height that raw zeros stand for. None takes the means of the training boxes.
+        Centre x, centre y, width and height predicted from raw outputs of zero. None means the means of the training
+        boxes.
 
     Notes
     -----
-    Formula: ``1 - I / U + |c - c_t|**2 / diagonal**2`` with the centres and the diagonal of the smallest box round
-    both.
+    Formula: ``1 - I / U + |c - c_t|**2 / diagonal**2`` with the centres and the diagonal of the smallest enclosing
+    box.
 
     Prediction: the box, as `IoU`.
 
-    Use: where `GIoU` is slow, since it leads the centres together directly.
+    Use: where `GIoU` is slow, since its gradient moves the centres together directly.
 
     References
     ----------
@@ -255,7 +262,8 @@ class CIoU(DIoU):
     box_format : {"cxcywh", "xyxy"}, default="cxcywh"
         The four columns: centre x, centre y, width, height; or left, top, right, bottom.
     unit : tuple of four floats or None, default=None
-        Centre x, centre y, width and height that raw zeros stand for. None takes the means of the training boxes.
+        Centre x, centre y, width and height predicted from raw outputs of zero. None means the means of the training
+        boxes.
 
     Notes
     -----
@@ -264,7 +272,7 @@ class CIoU(DIoU):
 
     Prediction: the box, as `IoU`.
 
-    Use: as `DIoU`, where the shape of a box counts too.
+    Use: as `DIoU`, where the aspect ratio of the boxes matters too.
 
     References
     ----------
@@ -287,6 +295,6 @@ class CIoU(DIoU):
 
 
 def _shape(width: Tensor, height: Tensor) -> Tensor:
-    """Return the angle of the diagonal; a point has none: 0, and no gradient, which older torch calls NaN there."""
+    """Return the angle of the diagonal; 0 with gradient 0 for a point, where older torch returns a NaN gradient."""
     is_point = (width == 0) & (height == 0)
     return torch.atan2(torch.where(is_point, 0.0, width), torch.where(is_point, 1.0, height))

@@ -1,4 +1,4 @@
-"""Losses of an angle, which wraps around."""
+"""Losses of angles and other periodic targets."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _MANY_PERIODS = 5.0
 
 
 class DirectionLoss(ColumnLoss):
-    """One angle read as the direction of a point of the plane, which the network emits."""
+    """A loss of one angle, predicted as the direction of a point in the plane that the network emits."""
 
     target_scaling = None
     period: float
@@ -41,7 +41,7 @@ class DirectionLoss(ColumnLoss):
         return 2
 
     def adapt_to(self, y: np.ndarray, names: tuple[str, ...], sample_weight: np.ndarray | None = None) -> Any:
-        """Choose the range of the predictions by the sign of the training targets."""
+        """Choose the range of the predictions from the sign of the training targets."""
         if any(math.isclose(self.period, circle, rel_tol=1e-3) for circle in _CIRCLES_IN_RADIANS) and (
             np.ptp(y) > _MANY_PERIODS * self.period and np.abs(y).max() <= 360
         ):
@@ -60,7 +60,7 @@ class DirectionLoss(ColumnLoss):
         return dataclasses.replace(self, low=-self.period / 2 if y.min() < 0 else 0.0)  # type: ignore[type-var]
 
     def encode(self, y: Tensor) -> Tensor:
-        """Return angles within one period: a time stamp keeps its seconds in single precision."""
+        """Return angles modulo the period, so that a time stamp keeps its seconds in single precision."""
         return y.remainder(self.period)
 
     def unit_circle(self, y: Tensor) -> Tensor:
@@ -73,7 +73,7 @@ class DirectionLoss(ColumnLoss):
         turn = torch.atan2(raw[..., 1:].double(), raw[..., :1].double()) * (self.period / (2 * math.pi))
         low = self.low or 0.0
         wrapped = low + torch.remainder(turn - low, self.period)
-        # A turn just below `low` is rounded to the end of the period, which belongs to the next one.
+        # An angle just below `low` is rounded to `low + period`, which is outside the half-open range.
         return torch.where(wrapped >= low + self.period, low, wrapped)
 
     def mean_prediction(self, predictions: Tensor) -> Tensor:
@@ -91,7 +91,7 @@ class DirectionLoss(ColumnLoss):
         return float(circular_score(y, y_pred, period=period, sample_weight=sample_weight, multioutput="raw_values")[0])
 
     def difference(self, y: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
-        """Return the shorter way round from predictions to targets, from minus to plus half a period."""
+        """Return the signed circular difference of targets and predictions, between minus and plus half a period."""
         half = self.period / 2
         return np.asarray(np.mod(y - y_pred + half, self.period) - half)
 
@@ -102,16 +102,16 @@ class Circular(DirectionLoss):
 
     The network emits a point ``p`` of the plane, the loss is its squared distance to the target's point on the
     unit circle, ``|p - (cos t, sin t)|**2`` with ``t = 2 pi y / period``, and the prediction is the direction of
-    ``p`` [1]_. The loss is smooth everywhere, has no jump at the end of the period, and is 1 at its best for a
-    column about which the inputs say nothing, as a squared error of standardised targets is.
+    ``p`` [1]_. The loss is smooth everywhere, has no jump at the end of the period, and its minimum for a
+    column that does not depend on the inputs is 1, like that of a squared error of standardised targets.
 
     Parameters
     ----------
     period : float, default=360.0
-        Where the angle wraps around, in the user's unit: 360 for degrees, ``2 * math.pi`` for radians, 24 for
+        The period of the angle, in the user's unit: 360 for degrees, ``2 * math.pi`` for radians, 24 for
         hours, 180 for the direction of a line.
     low : float or None, default=None
-        Predictions lie in ``[low, low + period)``. None takes 0, or ``-period / 2`` where a training target is
+        Predictions are in ``[low, low + period)``. None means 0, or ``-period / 2`` if a training target is
         negative.
 
     Raises
@@ -125,7 +125,7 @@ class Circular(DirectionLoss):
 
     Prediction: the direction of the point ``p``, from `low` to ``low + period``.
 
-    Use: for an angle, an hour, a direction, a season: whatever ends where it begins.
+    Use: for a periodic quantity: an angle, a direction, an hour, a season.
 
     References
     ----------
@@ -151,13 +151,13 @@ class Circular(DirectionLoss):
         return (raw - self.unit_circle(y)).square().sum(-1)
 
     def raw_gradient(self, raw: Tensor, y: Tensor) -> Tensor:
-        """Return twice the way from the target's point to the raw one."""
+        """Return twice the difference of the raw point and the target's point."""
         return (raw - self.unit_circle(y)).mul_(2.0)
 
 
 @dataclass(frozen=True)
 class VonMisesNLL(DirectionLoss):
-    """Negative log likelihood of a von Mises distribution: an angle with its concentration [1]_.
+    """Negative log likelihood of a von Mises distribution: the mean angle and the concentration [1]_.
 
     The network emits the natural parameter, a point ``p`` of the plane: its direction is the mean angle, its
     length the concentration ``k``. The loss is ``log(2 pi I0(k)) - p . (cos t, sin t)`` with ``t = 2 pi y / period``,
@@ -166,9 +166,9 @@ class VonMisesNLL(DirectionLoss):
     Parameters
     ----------
     period : float, default=360.0
-        Where the angle wraps around, in the user's unit.
+        The period of the angle, in the user's unit.
     low : float or None, default=None
-        Predictions lie in ``[low, low + period)``. None takes 0, or ``-period / 2`` where a training target is
+        Predictions are in ``[low, low + period)``. None means 0, or ``-period / 2`` if a training target is
         negative.
 
     Raises
@@ -182,7 +182,7 @@ class VonMisesNLL(DirectionLoss):
 
     Prediction: the direction of the point ``p``, from `low` to ``low + period``; its length is the concentration.
 
-    Use: for an angle whose uncertainty is asked for too.
+    Use: for an angle whose uncertainty is needed too.
 
     References
     ----------
@@ -206,7 +206,7 @@ class VonMisesNLL(DirectionLoss):
         return -self.log_likelihood(raw, y)
 
     def log_likelihood(self, raw: Tensor, y: Tensor) -> Tensor:
-        """Return the logarithm of the density, per user's unit."""
+        """Return the logarithm of the density in the user's unit."""
         k = _length(raw)
         log_i0 = torch.special.i0e(k).log() + k
         return (raw * self.unit_circle(y)).sum(-1) - log_i0 - math.log(self.period)
@@ -218,19 +218,19 @@ class VonMisesNLL(DirectionLoss):
         return (-2 * length.log()).clamp(min=0).sqrt() * (self.period / (2 * math.pi))
 
     def quantiles(self, raw: Tensor, levels: Sequence[float]) -> Tensor:
-        """Return quantiles around the prediction, not wrapped, so that a lower level is a lower number."""
+        """Return quantiles around the prediction, not wrapped, so that they increase with the level."""
         k = _length(raw).unsqueeze(-1).double().cpu().numpy()
         turn = _von_mises_quantiles(np.asarray(levels), k) * (self.period / (2 * math.pi))
         return (self.predict(raw) + torch.as_tensor(turn, device=raw.device)).unsqueeze(-2)
 
 
 def _length(raw: Tensor) -> Tensor:
-    """Return the length of each point, with a gradient at zero."""
+    """Return the length of each point, with a finite gradient at zero."""
     return (raw.square().sum(-1) + torch.finfo(raw.dtype).tiny ** 0.5).sqrt()
 
 
 def _von_mises_quantiles(levels: np.ndarray, k: np.ndarray) -> np.ndarray:
-    """Return quantiles round 0 by bisection of all at once: SciPy's own search goes through them one by one."""
+    """Return quantiles around 0 by vectorised bisection; SciPy's `ppf` iterates over them in Python."""
     shape = np.broadcast_shapes(levels.shape, k.shape)
     low, high = np.full(shape, -math.pi), np.full(shape, math.pi)
     for _ in range(np.finfo(np.float64).nmant):

@@ -1,4 +1,4 @@
-"""Terms of the loss table, and those that share a loss computed in one tensor operation."""
+"""Terms of the loss table; terms with equal losses are computed in one tensor operation."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from torch import Tensor
 from skmulti.losses.base import ColumnLoss, DifferenceLoss
 from skmulti.losses.learned import learned_parts
 
-_SHARE_ON_KINKS = 0.1
+# At a kink any subgradient is correct, so up to this fraction of the values may differ from those of autograd.
+_FRACTION_ON_KINKS = 0.1
 
 
 @dataclass(frozen=True)
 class Term:
-    """One line of the loss table.
+    """One term of the loss: a loss, its columns, its raw outputs and its loss weight.
 
     Attributes
     ----------
@@ -29,7 +30,7 @@ class Term:
     columns : tuple of int
         Positions of its columns in y.
     raw : tuple of int
-        Positions of its raw outputs in what the network emits.
+        Positions of its raw outputs among those of the network.
     weight : float
         Its loss weight.
 
@@ -49,7 +50,7 @@ class Term:
 
 
 class Family:
-    """The terms that share a loss.
+    """The terms with equal losses, which are computed together.
 
     Parameters
     ----------
@@ -61,16 +62,17 @@ class Family:
 
     def __init__(self, terms: Sequence[Term], indices: Sequence[int]) -> None:
         self.indices = list(indices)
-        members = [terms[i] for i in indices]
-        self.loss = members[0].loss
-        self.columns = [column for term in members for column in term.columns]
-        self.raw = [position for term in members for position in term.raw]
+        own_terms = [terms[i] for i in indices]
+        self.loss = own_terms[0].loss
+        self.columns = [column for term in own_terms for column in term.columns]
+        self.raw = [position for term in own_terms for position in term.raw]
         self.has_all_raw = len(self.raw) == sum(len(term.raw) for term in terms)
-        self._n_terms = len(members)
+        self._n_terms = len(own_terms)
         self._take_columns = selection(self.columns)
         self._take_raw = selection(self.raw)
-        self._writes_gradient = _newest_is(type(self.loss), "raw_gradient")
-        # Ours are tested; a user's is compared with autograd's at the first batch, and may change what it is given.
+        self._has_analytic_gradient = _newest_is(type(self.loss), "raw_gradient")
+        # The gradients of this package are tested; a custom one is compared with autograd at the first batch, and gets
+        # a copy of the raw outputs because it may modify them in place.
         self.is_ours = type(self.loss).__module__.startswith("skmulti.")
         self._trusts_gradient = self.is_ours
         of_difference = isinstance(self.loss, DifferenceLoss) and _newest_is(type(self.loss), "derivative_")
@@ -81,25 +83,25 @@ class Family:
     ) -> Tensor:
         """Return the loss of each row and term, shape (n_rows, n_terms).
 
-        `present`, of shape (n_rows, n_columns), says which targets are real; `weighted`, whether rows will be; `exact`,
-        whether to compute a robust loss in double precision.
+        `present`, of shape (n_rows, n_columns), is False for missing targets; `weighted` is True if the caller weights
+        rows; `exact` computes robust losses in double precision.
         """
         raw, y = self._raw(raw), self._per_term(self._take_columns(y))
         if exact and self.loss.robust_scaling:
-            # In single precision the loss of an outlier of 1e7 swallows what others change from epoch to epoch.
+            # In single precision the loss of an outlier of 1e7 rounds away the changes of other rows between epochs.
             raw, y = raw.double(), y.double()
         if self.loss.takes_any_batch:
             return self._checked(self.loss.row_loss(raw, y), raw)
         if present is None:
             values = self.loss.row_loss(raw, y)
         else:
-            # A foreign loss may look across rows: it sees only those that have their targets.
+            # A custom loss may combine rows, so it gets only rows whose targets are present.
             rows = self._take_columns(present).all(-1).nonzero().squeeze(1)
             values = self.loss.row_loss(raw[rows], y[rows]) if len(rows) else raw.sum(-1)[rows]
         if weighted and len(values) > 1 and values.stride(0) == 0:
             raise ValueError(
-                f"The loss {self.loss!r} answers with one number for all rows, so that rows can't be weighted. It must "
-                "return one value per row to be used with 'sample_weight'."
+                f"The loss {self.loss!r} must return one value per row to be used with 'sample_weight'. Got one "
+                "number for all rows instead."
             )
         if present is not None:
             values = raw.new_zeros(len(raw)).index_put((rows,), values)
@@ -108,9 +110,9 @@ class Family:
     def raw_gradients(self, raw: Tensor, y: Tensor) -> Tensor:
         """Return the derivative of each row's losses by the family's raw outputs, shape (n_rows, n_raw of the family).
 
-        For losses whose rows do not depend on one another: those that take any batch.
+        Requires a loss whose rows are independent: `takes_any_batch` is True.
         """
-        if self._writes_gradient:
+        if self._has_analytic_gradient:
             own, targets = self._raw(raw), self._per_term(self._take_columns(y))
             if self._trusts_gradient:
                 return self.loss.raw_gradient(own if self.is_ours else own.clone(), targets).flatten(1)
@@ -124,7 +126,7 @@ class Family:
         return self._take_raw(gradient)
 
     def _checked_gradient(self, own: Tensor, targets: Tensor, expected: Tensor) -> Tensor:
-        """Return what a user's `raw_gradient` returns, or say once what is wrong with it."""
+        """Return the custom `raw_gradient`; raise a ValueError if it disagrees with autograd."""
         gradient = self.loss.raw_gradient(own.clone(), targets)
         came = f"shape {tuple(gradient.shape)}" if isinstance(gradient, Tensor) else type(gradient).__name__
         if not isinstance(gradient, Tensor) or gradient.shape != own.shape or gradient.dtype != own.dtype:
@@ -134,19 +136,18 @@ class Family:
                 f"{f' of {gradient.dtype}' if isinstance(gradient, Tensor) else ''} instead."
             )
         gradient = gradient.flatten(1)
-        # A kink may have either side's slope: some values may differ.
-        apart = (gradient - expected).abs() > 1e-3 * (expected.abs() + expected.abs().mean())
-        if apart.double().mean() > _SHARE_ON_KINKS:
+        differs = (gradient - expected).abs() > 1e-3 * (expected.abs() + expected.abs().mean())
+        if differs.double().mean() > _FRACTION_ON_KINKS:
             raise ValueError(
-                f"raw_gradient of the loss {self.loss!r} must return the derivative of its row_loss by the raw "
-                f"outputs. Got other values than autograd in {int(apart.sum())} of {apart.numel()} places; leave "
-                "raw_gradient out to let autograd find it."
+                f"raw_gradient of the loss {self.loss!r} must return the derivative of its row_loss with respect to "
+                f"the raw outputs. Got values that differ from autograd in {int(differs.sum())} of {differs.numel()} "
+                "places; remove raw_gradient to use autograd."
             )
         self._trusts_gradient = True
         return gradient
 
     def _checked(self, values: Tensor, raw: Tensor) -> Tensor:
-        """Return the values of `row_loss`, or say what is wrong with them: the loss may be a user's own."""
+        """Return the values of `row_loss`; raise a ValueError for a wrong shape or a missing gradient."""
         expected = raw.shape[:-1]
         if not isinstance(values, Tensor) or values.shape != expected:
             came = f"shape {tuple(values.shape)}" if isinstance(values, Tensor) else type(values).__name__
@@ -162,41 +163,42 @@ class Family:
             )
         return values
 
-    def slope_on_own(self) -> Callable[[Tensor], Any]:
-        """Return what turns differences of raw outputs and targets into derivatives, in place, on the family's own."""
+    def derivative_in_place(self) -> Callable[[Tensor], Any]:
+        """Return a function that replaces the family's differences ``p - y`` by derivatives, in place."""
         assert isinstance(self.loss, DifferenceLoss)
         if self.has_all_raw:
             return self.loss.derivative_
         if isinstance(self._take_raw, _Slice):
-            return partial(_slope_on_view, self.loss.derivative_, self._take_raw)
-        return partial(_slope_on_copy, self.loss.derivative_, self._take_raw)
+            return partial(_derivative_on_view, self.loss.derivative_, self._take_raw)
+        return partial(_derivative_on_copy, self.loss.derivative_, self._take_raw)
 
     def all_of(self, present: Tensor) -> Tensor:
         """Return whether all columns of a term are present, from (n_rows, n_columns) to (n_rows, n_terms)."""
-        return self._part(self._take_columns(present)).all(-1)
+        return self._split(self._take_columns(present)).all(-1)
 
     def mean_of(self, weight: Tensor) -> Tensor:
         """Return the mean over each term's columns, from (n_rows, n_columns or 1) to (n_rows, n_terms or 1)."""
         if weight.shape[1] == 1:
             return weight
-        return self._part(self._take_columns(weight)).mean(-1)
+        return self._split(self._take_columns(weight)).mean(-1)
 
     def predict(self, raw: Tensor) -> Tensor:
-        """Read predictions, shape (n_rows, n_columns of the family)."""
+        """Return predictions, shape (n_rows, n_columns of the family)."""
         values = self.loss.predict(self._raw(raw)).flatten(1)
         if values.shape[1] != len(self.columns):
             raise ValueError(
                 f"predict of the loss {self.loss!r} must return one value per column, {len(self.columns)} in all. Got "
-                f"{values.shape[1]}; a loss whose raw outputs are not its prediction needs a predict of its own."
+                f"{values.shape[1]}; override predict for a loss whose raw outputs are not its "
+                "prediction."
             )
         return values
 
     def std(self, raw: Tensor) -> Tensor:
-        """Read standard deviations, shape (n_rows, n_columns of the family)."""
+        """Return standard deviations, shape (n_rows, n_columns of the family)."""
         return self.loss.std(self._raw(raw)).flatten(1)
 
     def quantiles(self, raw: Tensor, levels: Sequence[float]) -> Tensor:
-        """Read quantiles, shape (n_rows, n_columns of the family, n_levels)."""
+        """Return quantiles, shape (n_rows, n_columns of the family, n_levels)."""
         return self.loss.quantiles(self._raw(raw), levels).reshape(len(raw), len(self.columns), len(levels))
 
     def log_likelihoods(self, raw: Tensor, y: Tensor) -> Tensor:
@@ -209,30 +211,30 @@ class Family:
         return self._per_term(self._take_raw(raw))
 
     def _per_term(self, values: Tensor) -> Tensor:
-        """Give each term its own place, unless the loss wants two dimensions."""
-        return self._part(values) if self.loss.takes_any_batch else values
+        """Add a dimension of terms, unless the loss needs exactly two dimensions."""
+        return self._split(values) if self.loss.takes_any_batch else values
 
-    def _part(self, values: Tensor) -> Tensor:
-        """Part columns among the terms: (n_rows, n_terms * k) becomes (n_rows, n_terms, k)."""
-        # Much cheaper than unflatten, and this is done for every batch.
+    def _split(self, values: Tensor) -> Tensor:
+        """Split columns by term: (n_rows, n_terms * k) becomes (n_rows, n_terms, k)."""
+        # Runs for every batch, and is much cheaper than unflatten.
         width = values.shape[1] // self._n_terms
         return values.unsqueeze(-1) if width == 1 else values.reshape(len(values), self._n_terms, width)
 
 
 def _newest_is(loss: type[ColumnLoss], method: str) -> bool:
-    """Return whether a class or its nearest parent writes a derivative that belongs to its `row_loss`, by `method`."""
+    """Return whether the class that defines the effective `row_loss` also defines its derivative, by `method`."""
     newest = next(cls for cls in loss.__mro__ if {"row_loss", "raw_gradient", "derivative_"} & set(vars(cls)))
     own = set(vars(newest))
     return newest is not ColumnLoss and (method in own or (method == "raw_gradient" and "derivative_" in own))
 
 
-def _slope_on_view(derivative_: Callable[[Tensor], Tensor], take: _Slice, difference: Tensor) -> None:
+def _derivative_on_view(derivative_: Callable[[Tensor], Tensor], take: _Slice, difference: Tensor) -> None:
     derivative_(take(difference))
 
 
-def _slope_on_copy(derivative_: Callable[[Tensor], Tensor], take: _Gather, difference: Tensor) -> None:
-    slope = derivative_(take(difference))
-    difference.index_copy_(1, take.index, slope)
+def _derivative_on_copy(derivative_: Callable[[Tensor], Tensor], take: _Gather, difference: Tensor) -> None:
+    derivative = derivative_(take(difference))
+    difference.index_copy_(1, take.index, derivative)
 
 
 def families(terms: Sequence[Term]) -> list[Family]:
@@ -252,7 +254,7 @@ def families(terms: Sequence[Term]) -> list[Family]:
 
 
 def selection(positions: list[int]) -> _Slice | _Gather:
-    """Return a function that takes columns by position: a view where they stand at equal distances."""
+    """Return a function that selects columns by position, as a view where positions are equally spaced."""
     start, stop = positions[0], positions[-1] + 1
     step = positions[1] - start if len(positions) > 1 else 1
     if step > 0 and positions == list(range(start, stop, step)):

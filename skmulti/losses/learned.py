@@ -1,4 +1,4 @@
-"""Losses with parameters of their own, which are learned together with the network."""
+"""Losses with learnable parameters, which are trained together with the network."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def learned_parts(loss: ColumnLoss) -> list[Any]:
-    """Return the modules and parameters inside a loss that a training changes.
+    """Return the modules and parameters of a loss that training updates.
 
     Parameters
     ----------
@@ -61,28 +61,29 @@ def _learned(value: Any) -> list[Any]:
     if owner is not None:
         return _learned(owner)
     if callable(value) and not isinstance(value, (type, ColumnLoss)):
-        # An instance of a user's class with __call__; a function has no attributes worth asking.
+        # An instance of a custom class with __call__; functions have no parameters as attributes.
         inside = getattr(value, "__dict__", {}).values()
         return [part for inner in inside if isinstance(inner, (nn.Parameter, nn.Module)) for part in _learned(inner)]
     return []
 
 
 def with_own_parameters(terms: Sequence[Term], before: Sequence[Term], given: Any, given_before: Any) -> Any:
-    """Return terms whose losses hold parameters that no other net learns.
+    """Return terms whose losses hold copies of their parameters that no other net shares.
 
     Parameters
     ----------
     terms : sequence of Term
-        The terms as they were resolved.
+        The resolved terms.
     before : sequence of Term
-        The terms of the net's criterion so far: a loss that the user left as it was goes on with what it learned.
+        The terms of the net's present criterion: a loss that the user did not replace keeps its trained parameters.
     given, given_before : mapping of tuple of int to list
-        The learned parts of the losses that the user gave, by the columns of the term, now and for `before`.
+        The results of `learned_parts` for the losses given by the user, keyed by the columns of the term, for `terms`
+        and for `before`.
 
     Returns
     -------
     terms : tuple of Term
-        Losses without parameters are the same objects, all others copies.
+        Losses without learnable parameters are the same objects, all others are copies.
     """
     known = {term.columns: term.loss for term in before}
     kept, new = {}, {}
@@ -94,14 +95,16 @@ def with_own_parameters(terms: Sequence[Term], before: Sequence[Term], given: An
             kept[term.columns] = known[term.columns]
         else:
             new[term.columns] = term.loss
-    # Copied together: losses that share a module go on sharing it.
-    own = {**kept, **copy.deepcopy(new)}
-    return tuple(dataclasses.replace(term, loss=own[term.columns]) if term.columns in own else term for term in terms)
+    # One deepcopy of all keeps a module shared that several losses share.
+    copies = {**kept, **copy.deepcopy(new)}
+    return tuple(
+        dataclasses.replace(term, loss=copies[term.columns]) if term.columns in copies else term for term in terms
+    )
 
 
 def _are_same(parts: Sequence[Any], earlier: Sequence[Any] | None) -> bool:
     return (
         earlier is not None
         and len(parts) == len(earlier)
-        and all(ours is theirs for ours, theirs in zip(parts, earlier, strict=True))
+        and all(new is old for new, old in zip(parts, earlier, strict=True))
     )

@@ -1,4 +1,4 @@
-"""Distributions whose parameters the network emits: the loss is the negative log likelihood."""
+"""Negative log likelihoods of distributions whose parameters are the raw outputs."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from torch import Tensor
 from skmulti.losses._checks import check_interval
 from skmulti.losses.base import ColumnLoss
 
-# Raw 0 reads as a spread of 1 in standardised targets: softplus(log(e - 1)) = 1.
+# A raw output of 0 means a scale of 1 in standardised targets: softplus(log(e - 1)) = 1.
 _SHIFT = math.log(math.e - 1)
-# No spread below this fraction of the unit in which a column is learned: a likelihood has no upper bound otherwise.
+# The smallest scale, in units of the standardised column: without it the likelihood of a constant has no upper bound.
 _LEAST_SPREAD = 1e-3
 
 
 def spread(raw: Tensor) -> Tensor:
-    """Return a positive number from any raw output, 1 at 0 and linear far above."""
+    """Return a positive scale from any raw output: 1.001 at 0, asymptotically linear."""
     return F.softplus(raw + _SHIFT) + _LEAST_SPREAD
 
 
@@ -35,7 +35,7 @@ class LikelihoodLoss(ColumnLoss):
 
 
 class LocationScaleLoss(LikelihoodLoss):
-    """One column with two raw outputs: its location, and what `spread` reads as its scale."""
+    """A loss of one column with two raw outputs: the location, and the scale before `spread`."""
 
     def n_raw(self, n_columns: int) -> int:
         """Return 2: location and scale."""
@@ -66,8 +66,8 @@ class GaussianNLL(LocationScaleLoss):
     ----------
     beta : float, default=0.0
         From 0 to 1: each row's loss is multiplied by ``s**(2 beta)``, held constant for the gradient. 0 is the
-        likelihood; 0.5 keeps rows with much noise from being given up early [2]_; 1 learns the mean as a squared
-        error does.
+        likelihood; with 0.5 rows with large variance keep a gradient for the mean [2]_; with 1 the gradient for the
+        mean is that of a squared error.
 
     Raises
     ------
@@ -81,8 +81,8 @@ class GaussianNLL(LocationScaleLoss):
 
     Prediction: the mean ``m``.
 
-    Use: where the noise changes with X and a standard deviation of each prediction is asked for; with `beta` 0.5 where
-    the mean is learned badly.
+    Use: where the noise depends on X and a standard deviation of each prediction is needed; with ``beta=0.5`` where the
+    mean is fitted poorly.
 
     References
     ----------
@@ -110,11 +110,11 @@ class GaussianNLL(LocationScaleLoss):
         return loss * spread(raw[..., 1]).detach() ** (2 * self.beta) if self.beta else loss
 
     def raw_gradient(self, raw: Tensor, y: Tensor) -> Tensor:
-        """Return the derivatives by the mean, ``-d / s**2``, and by the spread's raw output."""
+        """Return the derivatives with respect to the mean, ``-d / s**2``, and to the raw output of the scale."""
         s = spread(raw[..., 1])
         d = (y[..., 0] - raw[..., 0]) / s
-        by_mean, by_spread = -d / s, (1 - d.square()) / s * torch.sigmoid(raw[..., 1] + _SHIFT)
-        gradient = torch.stack([by_mean, by_spread], dim=-1)
+        by_mean, by_scale = -d / s, (1 - d.square()) / s * torch.sigmoid(raw[..., 1] + _SHIFT)
+        gradient = torch.stack([by_mean, by_scale], dim=-1)
         return gradient * (s ** (2 * self.beta)).unsqueeze(-1) if self.beta else gradient
 
     def log_likelihood(self, raw: Tensor, y: Tensor) -> Tensor:
@@ -132,11 +132,11 @@ class GaussianNLL(LocationScaleLoss):
 
 @dataclass(frozen=True)
 class LaplaceNLL(LocationScaleLoss):
-    """Negative log likelihood of a Laplace distribution: a median and its noise, with heavy tails [1]_.
+    """Negative log likelihood of a Laplace distribution: the median and the scale, with heavy tails [1]_.
 
     ``log(2 b) + |y - m| / b``, with ``b = softplus(raw) + 0.001`` in units of the column's interquartile range divided
-    by 1.349, which is the standard deviation where targets are normally distributed. An outlier moves the median
-    little, but widens the scale ``b`` without bound; `StudentTNLL` bears it better.
+    by 1.349, which is the standard deviation where targets are normally distributed. An outlier affects the
+    median little, but increases the scale ``b`` without bound; `StudentTNLL` is more robust.
 
     Notes
     -----
@@ -176,12 +176,12 @@ class LaplaceNLL(LocationScaleLoss):
 
 @dataclass(frozen=True)
 class StudentTNLL(LocationScaleLoss):
-    """Negative log likelihood of Student's t distribution: a mean and its noise, with outliers [1]_.
+    """Negative log likelihood of Student's t distribution: the mean and the scale, robust to outliers [1]_.
 
     Parameters
     ----------
     df : float, default=4.0
-        Degrees of freedom, from 2.1 (heavy tails, just with a standard deviation) to 1000 (a Gaussian).
+        Degrees of freedom, from 2.1 (heavy tails; the standard deviation is finite above 2) to 1000 (nearly Gaussian).
 
     Raises
     ------
@@ -195,7 +195,7 @@ class StudentTNLL(LocationScaleLoss):
 
     Prediction: the mean ``m``.
 
-    Use: as `GaussianNLL`, for targets with outliers, which it bears best.
+    Use: as `GaussianNLL`, for targets with outliers, to which it is the most robust.
 
     References
     ----------
@@ -246,7 +246,8 @@ class MultivariateGaussianNLL(LikelihoodLoss):
 
     Prediction: the means ``m``.
 
-    Use: for a group of columns whose errors go together; a few columns, since raw outputs grow with their square.
+    Use: for a small group of columns with correlated errors; the number of raw outputs grows with the square of the
+    number of columns.
 
     References
     ----------

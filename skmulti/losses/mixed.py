@@ -76,7 +76,7 @@ class MixedLoss(nn.Module):
         if all(family.is_of_difference for family in self.families):
             columns = [column for _, column in sorted(zip(raw_order, column_order, strict=True))]
             self._columns_of_raw = None if columns == sorted(columns) else selection(columns)
-            self._derivatives = [family.slope_on_own() for family in self.families]
+            self._derivatives = [family.derivative_in_place() for family in self.families]
         weight_of = {position: term.weight for term in terms for position in term.raw}
         self.term_of_raw = [i for _, i in sorted((r, i) for i, term in enumerate(terms) for r in term.raw)]
         by_raw = torch.tensor([weight_of[i] for i in range(self.n_raw)], dtype=torch.get_default_dtype())

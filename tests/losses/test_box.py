@@ -213,9 +213,9 @@ def test_boxes_that_never_overlap_are_refused(cls, size, box_format, side):
         y = np.concatenate([center - sides / 2, center + sides / 2], axis=1)
         columns += f" minus {names[side]!r}"
     message = (
-        f"The loss {cls.__name__.lower()!r} takes boxes of which some have a {what} of more than 0.001 standard "
-        f"deviations of the centres. Got {size:.3g} at most in {columns}, beside {center.std(0)[side]:.3g}: boxes "
-        "never overlap. Use 'euclidean' for the centres, or 'squared_error'."
+        f"The loss {cls.__name__.lower()!r} requires boxes of which some have a {what} of more than 0.001 standard "
+        f"deviations of the centres. Got at most {size:.3g} in {columns}, with a standard deviation of "
+        f"{center.std(0)[side]:.3g}: boxes never overlap. Use 'euclidean' for the centres, or 'squared_error'."
     )
     if box_format == "xyxy" and size == 1e-12:
         # What is left of it in the corners is rounding.

@@ -1,4 +1,4 @@
-"""The same net trained by the loop on tensors and by skorch's own, and what must be equal then."""
+"""Helpers that train the same net with the tensor loop and with skorch's loop and compare the results."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What the tests of stacks share: nets trained together, beside the same nets trained alone."""
+"""Helpers that train nets as a stack and compare them with the same nets trained separately."""
 
 import numpy as np
 import torch
@@ -24,18 +24,18 @@ def mlp(**params):
     )
 
 
-def together(nets, data, **options):
-    """Train clones of nets on (X, y, sample_weight, (X_val, y_val, sample_weight_val)); return the members."""
-    members = []
+def train_stacked(nets, data, **options):
+    """Train clones of nets on (X, y, sample_weight, (X_val, y_val, sample_weight_val)); return their tasks."""
+    tasks = []
     for net, (X, y, sample_weight, validation) in zip(nets, data, strict=True):
         begun = clone(net)
-        members.append(TrainingTask(begun, *begun._begin(X, y, sample_weight, validation)))
-    train_tasks(members, **options)
-    return members
+        tasks.append(TrainingTask(begun, *begun._begin(X, y, sample_weight, validation)))
+    train_tasks(tasks, **options)
+    return tasks
 
 
-def alone(net, X, y, sample_weight, validation):
-    """Return a clone of a net after its own fit, and what that raised."""
+def train_alone(net, X, y, sample_weight, validation):
+    """Return a fitted clone of a net and the error raised by fit, or None."""
     net = clone(net)
     names = ("X_val", "y_val", "sample_weight_val")
     try:
@@ -46,19 +46,19 @@ def alone(net, X, y, sample_weight, validation):
 
 
 def assert_as_alone(nets, data=None, *, stacked=True, atol=1e-5):
-    """Check that nets trained together are what each is when trained by itself."""
+    """Check that nets trained as a stack equal those trained separately."""
     data = data or [(*rows(), None, NOTHING)] * len(nets)
-    members = together(nets, data)
-    for net, member, given in zip(nets, members, data, strict=True):
-        expected, error = alone(net, *given)
-        assert type(member.error) is type(error)
-        assert str(member.error) == str(error)
-        assert bool(member.why_sequential) is not stacked, member.why_sequential
+    tasks = train_stacked(nets, data)
+    for net, task, given in zip(nets, tasks, data, strict=True):
+        expected, error = train_alone(net, *given)
+        assert type(task.error) is type(error)
+        assert str(task.error) == str(error)
+        assert bool(task.why_sequential) is not stacked, task.why_sequential
         if expected.__sklearn_is_fitted__():
-            assert_same_net(member.net, expected, atol)
+            assert_same_net(task.net, expected, atol)
         else:
-            assert not member.net.history_
-    return members
+            assert not task.net.history_
+    return tasks
 
 
 def assert_same_net(net, expected, atol=1e-5):

@@ -1,4 +1,4 @@
-"""Parameters beside the network's: those of a loss, and those of a subclass's second module and optimizer."""
+"""Trained parameters outside the network: those of a loss and of a second module with its own optimizer."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Y = np.column_stack([X[:, 0], 10 * X[:, 1] + 5 * RNG.normal(size=120)])
 
 
 class Uncertainty(nn.Module):
-    """Each column's squared error divided by a variance that is learned."""
+    """Each column's squared error divided by a learned variance."""
 
     def __init__(self, n_columns=2):
         super().__init__()
@@ -45,7 +45,7 @@ class OwnScale(ColumnLoss):
 
 
 class CalledUncertainty:
-    """A callable that is no module and holds one."""
+    """A callable that is not a module but holds one."""
 
     def __init__(self):
         self.inner = Uncertainty()
@@ -80,7 +80,7 @@ def test_parameters_of_a_loss_are_learned(kind, loop):
     assert len(learned(net)) == 1
 
 
-def test_members_of_a_default_ensemble_learn_parameters_of_a_loss_each_for_itself():
+def test_each_member_of_a_default_ensemble_learns_its_own_parameters_of_a_loss():
     net = MultiOutputMLPRegressor(loss=TorchLoss(Uncertainty(), standardize=True), effort="fast", random_state=0)
     net.set_params(n_members=3, max_epochs=3).fit(X, Y)
     each = [learned(member)[0].tolist() for member in net.members_]
@@ -101,34 +101,34 @@ def test_both_loops_learn_the_same_parameters_of_a_loss():
     np.testing.assert_allclose(ours.predict(X), theirs.predict(X), rtol=1e-4, atol=1e-4)
 
 
-def test_the_loss_that_the_user_gave_stays_as_it_is():
+def test_fit_does_not_change_the_given_loss():
     loss = Uncertainty()
     plain(loss=loss).fit(X, Y)
     assert loss.log_variance.tolist() == [0.0, 0.0]
 
 
-def test_a_second_fit_starts_a_loss_anew():
+def test_a_second_fit_resets_the_parameters_of_a_loss():
     net = plain(loss=Uncertainty())
     first, second = (learned(net.fit(X, Y)) for _ in range(2))
     torch.testing.assert_close(first, second, rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("copied", [lambda net: net, copy.deepcopy, lambda net: pickle.loads(pickle.dumps(net))])
-def test_partial_fit_goes_on_with_what_a_loss_has_learned(copied):
+def test_partial_fit_continues_with_the_learned_parameters_of_a_loss(copied):
     net = plain(loss=Uncertainty(), max_epochs=3)
     once = plain(loss=Uncertainty(), max_epochs=6, shuffle=False).fit(X, Y)
     net = copied(net.set_params(shuffle=False).partial_fit(X, Y)).partial_fit(X, Y)
     torch.testing.assert_close(learned(net), learned(once), rtol=1e-3, atol=1e-5)
 
 
-def test_partial_fit_learns_a_loss_that_was_set_since():
+def test_partial_fit_learns_the_parameters_of_a_newly_set_loss():
     net = plain(loss=Uncertainty(), max_epochs=2).partial_fit(X, Y)
     net.set_params(loss=Uncertainty()).partial_fit(X, Y)
     alone = learned(net)[0].abs().max()
     assert 0 < alone < 0.2
 
 
-def test_partial_fit_of_an_ensemble_goes_on_with_what_losses_have_learned():
+def test_partial_fit_of_an_ensemble_continues_with_the_learned_parameters_of_losses():
     net = plain(loss=Uncertainty(), n_members=2, max_epochs=3).partial_fit(X, Y)
     before = [learned(member)[0] for member in net.members_]
     net.partial_fit(X, Y)
@@ -149,7 +149,7 @@ def test_early_stopping_restores_the_loss_of_the_best_epoch():
     torch.testing.assert_close(learned(net), learned(until_then))
 
 
-def test_a_training_that_diverges_restores_the_loss_of_the_last_good_epoch():
+def test_divergence_restores_the_loss_parameters_of_the_last_good_epoch():
     class Breaks(Uncertainty):
         calls = 0
 
@@ -177,7 +177,7 @@ def test_options_of_the_optimizer_can_be_set_for_a_loss():
     assert learned(net)[0].abs().max() < 1e-9
 
 
-def test_a_search_over_stacks_trains_a_loss_with_parameters_in_turn():
+def test_a_batched_search_trains_a_loss_with_parameters_sequentially():
     search = BatchedGridSearchCV(plain(loss=Uncertainty(), max_epochs=2), {"lr": [1e-3, 1e-2]}, cv=2).fit(X, Y)
     assert "a loss has learned parameters" in "".join(search.sequential_fits_)
     assert learned(search.best_estimator_)[0].abs().min() > 0
@@ -222,7 +222,7 @@ def test_a_second_optimizer_steps_in_each_member_of_an_ensemble():
         assert not (second_weight(member) == second_weight(fresh)).any()
 
 
-def test_two_optimizers_give_the_numbers_of_a_loop_by_hand():
+def test_two_optimizers_equal_a_manual_training_loop():
     net = TwoNets(max_epochs=3, random_state=0, scale_targets=False, shuffle=False, batch_size=40)
     net.initialize(X, Y)
     first, second = copy.deepcopy(net.module_), copy.deepcopy(net.second_)
@@ -250,7 +250,7 @@ def test_early_stopping_restores_the_second_module_too():
     torch.testing.assert_close(second_weight(net), second_weight(until_then))
 
 
-def test_a_schedule_moves_the_first_of_two_optimizers_alone():
+def test_a_schedule_changes_the_first_of_two_optimizers_only():
     schedule = LRScheduler(torch.optim.lr_scheduler.StepLR, step_size=1, gamma=0.1)
     net = TwoNets(max_epochs=3, random_state=0, lr=0.01, callbacks=[schedule]).fit(X, Y)
     assert net.optimizer_.param_groups[0]["lr"] < net.optimizer2_.param_groups[0]["lr"] == 0.01

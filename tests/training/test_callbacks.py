@@ -49,12 +49,12 @@ def test_a_term_shows_its_validation_loss_where_there_is_one(capsys):
         assert epoch["valid_loss__y1"] != epoch["train_loss__y1"]
 
 
-def test_one_term_needs_no_column_of_its_own(capsys):
+def test_a_single_term_has_no_separate_column(capsys):
     make().fit(data()[0], data()[1][:, 0])
     assert set(lines(capsys)[0]) == {"epoch", "train_loss", "dur"}
 
 
-def test_columns_of_other_callbacks_stay(capsys):
+def test_columns_of_other_callbacks_are_kept(capsys):
     make(callbacks=[("r2", EpochScoring("r2", on_train=True, name="r2"))]).fit(*data())
     assert {"y0", "y1", "y2", "r2"} <= set(lines(capsys)[0])
 
@@ -64,10 +64,10 @@ def test_nothing_is_printed_by_default(capsys):
     assert capsys.readouterr().out == ""
 
 
-def test_the_log_can_go_elsewhere_or_away(capsys):
-    said = []
-    make(callbacks__print_log__sink=said.append).fit(*data())
-    assert any("y2" in line for line in said)
+def test_the_log_can_be_redirected_or_removed(capsys):
+    printed = []
+    make(callbacks__print_log__sink=printed.append).fit(*data())
+    assert any("y2" in line for line in printed)
     make(callbacks__print_log=None).fit(*data())
     assert capsys.readouterr().out == ""
 
@@ -77,7 +77,7 @@ def test_the_default_callback_is_the_term_log():
     assert type(dict(net.callbacks_)["print_log"]) is TermLog
 
 
-def test_the_history_holds_each_term_and_they_add_up():
+def test_the_loss_in_the_history_is_the_weighted_sum_of_its_terms():
     X, y = data()
     net = make(verbose=0, loss_weights=[1.0, 0.5, 2.0], shuffle=False, batch_size=16).fit(X, y, X_val=X, y_val=y)
     for row in net.history:

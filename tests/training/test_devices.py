@@ -1,4 +1,4 @@
-"""The same numbers in mixed precision, under torch.compile and on a GPU, by either loop."""
+"""Both loops give the same results in mixed precision, with torch.compile and on a GPU."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ def test_mixed_precision_learns_the_same_in_either_loop():
     assert_same(ours, theirs, rtol=1e-4)
 
 
-def test_mixed_precision_has_fewer_digits_and_parameters_have_all():
+def test_mixed_precision_rounds_predictions_and_keeps_parameters_in_float32():
     half, whole = make(mixed_precision="bfloat16").fit(X, Y), make().fit(X, Y)
     assert next(half.module_.parameters()).dtype == torch.float32
     same = make(mixed_precision="bfloat16").initialize(X, Y)
@@ -51,13 +51,13 @@ def test_a_gpu_learns_the_same_in_either_loop(cls, params):
 
 
 @needs_gpu
-def test_a_gpu_learns_what_the_processor_learns():
+def test_a_gpu_learns_the_same_as_the_cpu():
     gpu, cpu = make(device="cuda").fit(X, Y), make().fit(X, Y)
     np.testing.assert_allclose(gpu.predict(X), cpu.predict(X), rtol=1e-2, atol=1e-2)
 
 
 @needs_gpu
-def test_rows_that_do_not_fit_on_the_gpu_come_block_by_block(monkeypatch):
+def test_rows_that_do_not_fit_on_the_gpu_are_copied_block_by_block(monkeypatch):
     whole = make(device="cuda").fit(X, Y)
     monkeypatch.setattr(device_rows, "_FRACTION_OF_DEVICE", 0.0)
     assert_same(make(device="cuda").fit(X, Y), make(device="cuda", training_loop="skorch").fit(X, Y), rtol=1e-3)
@@ -65,7 +65,7 @@ def test_rows_that_do_not_fit_on_the_gpu_come_block_by_block(monkeypatch):
 
 
 @needs_gpu
-def test_a_gpu_takes_weights_missing_targets_images_and_mixed_precision():
+def test_a_gpu_supports_weights_missing_targets_images_and_mixed_precision():
     y = np.where(np.random.default_rng(0).random(Y.shape) < 0.2, np.nan, Y)
     fit = lambda net: net.fit(X, y, sample_weight=WEIGHTS)  # noqa: E731
     assert_same(*both(fit, device="cuda", missing_targets="mask"), rtol=1e-3)

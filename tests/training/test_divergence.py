@@ -1,4 +1,4 @@
-"""A loss that is not finite stops the training; the last good parameters stay."""
+"""A loss that is not finite stops training; the last good parameters are kept."""
 
 import math
 import pickle
@@ -28,7 +28,7 @@ def data(n=64):
 
 
 class BreaksAt:
-    """A squared error that answers with `value` from its call number `call` on."""
+    """A squared error multiplied by `value` from call number `call` on."""
 
     __name__ = "BreaksAt"
 
@@ -56,7 +56,7 @@ def assert_same(ours, theirs):
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
-def test_it_says_at_which_epoch_and_which_term_and_keeps_the_last_good_parameters(value):
+def test_divergence_names_epoch_and_term_and_keeps_the_last_good_parameters(value):
     X, y = data()
     two_epochs = make({"y1": BreaksAt(99)}, max_epochs=2).fit(X, y)
     net = make({"y1": BreaksAt(call=6, value=value)})  # two batches an epoch: the end of the third epoch
@@ -67,14 +67,14 @@ def test_it_says_at_which_epoch_and_which_term_and_keeps_the_last_good_parameter
     np.testing.assert_array_equal(net.predict(X), two_epochs.predict(X))
 
 
-def test_it_names_the_term_that_broke_first_not_those_that_it_broke():
+def test_divergence_names_the_first_non_finite_term_only():
     X, y = data()
     net = make({"y1": BreaksAt(call=5)})  # the first batch of the third epoch; the second is lost for all terms
     with pytest.raises(TrainingDivergedError, match=re.escape("in epoch 3: the loss of 'y1' (nan) is not finite")):
         net.fit(X, y)
 
 
-def test_a_net_that_diverged_pickles_and_can_go_on():
+def test_a_net_that_diverged_pickles_and_can_continue():
     X, y = data()
     net = make({"y1": BreaksAt(call=5)})
     with pytest.raises(TrainingDivergedError):
@@ -94,7 +94,7 @@ def test_a_first_epoch_that_diverges_keeps_the_initial_parameters():
     assert_same(parameters(net), parameters(make({"y0": BreaksAt(99)}).initialize(X, y)))
 
 
-def test_a_learning_rate_out_of_all_proportion_is_caught():
+def test_a_far_too_high_learning_rate_is_detected():
     X, y = data()
     net = make(lr=1e30, optimizer=torch.optim.SGD)
     with pytest.raises(TrainingDivergedError, match=r"^Training diverged in epoch 1: .* is not finite\. The net keeps"):
@@ -112,14 +112,14 @@ def test_a_validation_loss_that_is_not_finite_is_named():
         net.fit(X, y)
 
 
-def test_a_finite_training_is_left_alone():
+def test_a_finite_training_is_not_affected():
     X, y = data()
     net = make().fit(X, y)
     assert len(net.history) == 5
     assert net._last_good is None
 
 
-def test_it_is_a_value_error():
+def test_the_error_is_a_value_error():
     assert issubclass(TrainingDivergedError, ValueError)
 
 

@@ -1,4 +1,4 @@
-"""What the last step did is looked at: no fit ends well with a net that predicts NaN."""
+"""Predictions are checked after the last step: no fit succeeds with a net that predicts NaN."""
 
 import re
 
@@ -52,7 +52,7 @@ class Watch(Callback):
         f"{name}={type(v).__name__ if isinstance(v, list) else v}" for name, v in params.items()
     ),
 )
-def test_one_step_too_far_is_an_error(params):
+def test_a_last_step_that_diverges_is_an_error(params):
     X, y = draw()
     estimator = net(**params)
     with pytest.raises(TrainingDivergedError, match="is not finite after the last step"):
@@ -102,7 +102,7 @@ def test_the_parameters_before_the_last_epoch_are_kept(n_members):
     ],
     ids=str,
 )
-def test_an_epoch_whose_last_step_goes_too_far_is_no_good_epoch(params):
+def test_an_epoch_whose_last_step_diverges_is_not_kept(params):
     X, y = draw()
     # The step of the first epoch makes parameters that are finite, and predictions that are not.
     too_far = net(optimizer=torch.optim.Adam, lr=1e30, max_epochs=3, **params)
@@ -118,7 +118,7 @@ def test_an_epoch_whose_last_step_goes_too_far_is_no_good_epoch(params):
         np.testing.assert_array_equal(too_far.predict(X), before)
 
 
-def test_going_on_too_far_keeps_what_was_learned():
+def test_a_continued_training_that_diverges_keeps_the_learned_parameters():
     X, y = draw()
     estimator = net(lr=1e-2, max_epochs=20).fit(X, y)
     before = estimator.predict(X)
@@ -128,7 +128,7 @@ def test_going_on_too_far_keeps_what_was_learned():
     np.testing.assert_array_equal(estimator.predict(X), before)
 
 
-def test_images_are_looked_at_too():
+def test_predictions_of_images_are_checked_too():
     X = np.random.default_rng(0).normal(size=(20, 8, 8))
     estimator = MultiOutputCNNRegressor(
         channels=(4,), effort=None, optimizer=torch.optim.SGD, lr=1e20, batch_size=-1, max_epochs=1, random_state=0
@@ -138,7 +138,7 @@ def test_images_are_looked_at_too():
 
 
 @pytest.mark.parametrize("search", [GridSearchCV, BatchedGridSearchCV])
-def test_searches_score_such_a_fit_as_failed(search):
+def test_searches_score_a_diverged_fit_as_failed(search):
     X, y = draw()
     found = search(net(), {"lr": [1e-2, 1e15]}, cv=2, error_score=-99.0)
     with pytest.warns(FitFailedWarning, match="2 fits failed"):
@@ -147,12 +147,12 @@ def test_searches_score_such_a_fit_as_failed(search):
     assert found.best_params_ == {"lr": 1e-2}
 
 
-def test_an_early_end_by_validation_needs_no_second_look(monkeypatch):
+def test_with_validation_predictions_are_not_checked_again(monkeypatch):
     X, y = draw()
     estimator = net(lr=1e-2, max_epochs=2, early_stopping=True)
-    looked = []
-    monkeypatch.setattr(type(estimator), "_columns_not_finite", lambda self, X: looked.append(len(X)) or [])
+    checked = []
+    monkeypatch.setattr(type(estimator), "_columns_not_finite", lambda self, X: checked.append(len(X)) or [])
     estimator.fit(X, y)
-    assert not looked
+    assert not checked
     clone(estimator).set_params(early_stopping=False).fit(X, y)
-    assert looked == [60]
+    assert checked == [60]

@@ -17,7 +17,7 @@ from skmulti.training import TensorLoader
 
 
 def rows(n, dtype=np.float32):
-    """Return n rows that say where they stand."""
+    """Return n rows whose values encode their positions."""
     X = np.arange(n * 3, dtype=dtype).reshape(n, 3)
     return X, X[:, :2] * 10
 
@@ -47,7 +47,7 @@ def test_unshuffled_batches_are_those_of_torch(n, batch_size, drop_last, subset)
 
 @settings(deadline=None)
 @given(n=st.integers(1, 40), batch_size=st.integers(1, 45), subset=st.booleans())
-def test_each_row_comes_once_an_epoch(n, batch_size, subset):
+def test_each_row_is_used_once_per_epoch(n, batch_size, subset):
     X, y = rows(n)
     indices = list(range(n))[::2] if subset else list(range(n))
     loader = TensorLoader(Subset(Dataset(X, y), indices), batch_size, shuffle=True)
@@ -66,7 +66,7 @@ def test_the_order_is_the_permutation_of_the_generator():
     assert epochs[0] != epochs[1]
 
 
-def test_an_order_from_a_generator_leaves_the_global_one():
+def test_a_given_generator_does_not_change_the_global_one():
     state = torch.get_rng_state()
     list(TensorLoader(Dataset(*rows(9)), 2, shuffle=True, generator=torch.Generator().manual_seed(3)))
     list(TensorLoader(Dataset(*rows(9)), 2))
@@ -111,7 +111,7 @@ def test_tensors_and_images_are_gathered_too():
     assert_same_batches(TensorLoader(Dataset(X, y), 3), DataLoader(Dataset(X, y), 3))
 
 
-def test_inputs_of_several_parts_are_gathered_part_by_part():
+def test_a_dict_of_inputs_is_gathered_by_key():
     X, y = rows(7)
     dataset = Subset(Dataset({"X": X, "sample_weight": X[:, 0]}, y), [5, 0, 6])
     for ours, theirs in zip(TensorLoader(dataset, 2), DataLoader(dataset, 2), strict=True):
@@ -126,7 +126,7 @@ def test_rows_without_targets_have_the_placeholder_of_skorch():
 
 
 class OtherDataset(Dataset):
-    """A data set that does something to each row."""
+    """A dataset that changes each row."""
 
     def __getitem__(self, i):
         X, y = super().__getitem__(i)
@@ -145,12 +145,12 @@ class OtherDataset(Dataset):
         (list(zip(*rows(4), strict=True)), False),
     ],
 )
-def test_it_takes_arrays_and_nothing_that_works_on_a_row(dataset, can):
+def test_it_loads_arrays_and_refuses_datasets_with_a_custom_getitem(dataset, can):
     assert TensorLoader.can_load(dataset) is can
 
 
 class Recorder(torch.nn.Module):
-    """A linear layer that remembers the batches it was trained on."""
+    """A linear layer that records its training batches."""
 
     def __init__(self, input_shape, n_outputs):
         super().__init__()
@@ -163,7 +163,7 @@ class Recorder(torch.nn.Module):
         return self.linear(X)
 
 
-def test_a_net_falls_back_to_torch_for_a_dataset_of_the_users_own():
+def test_a_net_uses_torchs_loader_for_a_custom_dataset():
     X, y = rows(10)
     params = {"max_epochs": 1, "batch_size": 4, "shuffle": False, "lr": 1e-6}
     stock = MultiOutputNetRegressor(Recorder, **params).fit(X, y)

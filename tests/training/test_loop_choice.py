@@ -1,4 +1,4 @@
-"""Whoever wants to know of batches gets skorch's loop; all others get the loop on tensors, with the same numbers."""
+"""Callbacks and overrides that need batches select skorch's loop; otherwise the tensor loop gives equal results."""
 
 import pytest
 from skorch.callbacks import (
@@ -33,13 +33,13 @@ def cosine():
     ],
     ids=["cosine", "plateau", "scoring", "freezer", "unfreezer", "late freezer"],
 )
-def test_callbacks_of_epochs_leave_the_loop_on_tensors(callbacks):
+def test_epoch_callbacks_keep_the_tensor_loop(callbacks):
     fit = lambda net: net.set_params(callbacks=callbacks()).fit(X, Y, X_val=X[:20], y_val=Y[:20])  # noqa: E731
     assert_same(*both(fit, optimizer__weight_decay=0.1))
 
 
-class Listener(Callback):
-    """Listens to one kind of event."""
+class EventCounter(Callback):
+    """Counts the calls of one event."""
 
     def __init__(self, event):
         self.event = event
@@ -51,16 +51,16 @@ class Listener(Callback):
 
 
 @pytest.mark.parametrize("event", ["on_batch_begin", "on_batch_end", "on_grad_computed"])
-def test_a_callback_that_wants_a_batch_gets_it(event):
-    listener = Listener(event)
-    ours, theirs = make(callbacks=[("it", listener)]).fit(X, Y), make(training_loop="skorch").fit(X, Y)
-    assert listener.calls == 4 * 6
+def test_a_callback_with_batch_events_is_called_by_skorchs_loop(event):
+    counter = EventCounter(event)
+    ours, theirs = make(callbacks=[("it", counter)]).fit(X, Y), make(training_loop="skorch").fit(X, Y)
+    assert counter.calls == 4 * 6
     assert_same(ours, theirs, loop="skorch", rtol=0)
     assert ours.training_loop_.reason == "the callback 'it' handles batch events"
 
 
 @pytest.mark.parametrize(
-    ("callback", "listens"),
+    ("callback", "needs_batches"),
     [
         (EpochScoring("r2", on_train=True), True),
         (EpochScoring("r2", on_train=False), False),
@@ -72,12 +72,12 @@ def test_a_callback_that_wants_a_batch_gets_it(event):
     ],
     ids=["cached scores", "scores of validation", "scores", "epochs", "batches", "clipping", "passthrough"],
 )
-def test_only_what_listens_brings_back_skorchs_loop(callback, listens):
+def test_only_callbacks_that_use_batch_events_require_skorchs_loop(callback, needs_batches):
     net = make(callbacks=[callback]).fit(X, Y, X_val=X[:20], y_val=Y[:20])
-    assert net.training_loop_.loop == ("skorch" if listens else "tensor")
+    assert net.training_loop_.loop == ("skorch" if needs_batches else "tensor")
 
 
-def test_a_scorer_of_validation_rows_hears_of_their_batches_while_training_stays_fast():
+def test_a_cached_validation_scorer_leaves_training_to_the_tensor_loop():
     def fit(net):
         scoring = EpochScoring("r2", name="r2", lower_is_better=False)
         return net.set_params(callbacks=[scoring]).fit(X, Y, X_val=X[:20], y_val=Y[:20])
@@ -88,7 +88,7 @@ def test_a_scorer_of_validation_rows_hears_of_their_batches_while_training_stays
 
 
 class Watching(MultiOutputMLPRegressor):
-    """Sees each training batch."""
+    """Counts training batches."""
 
     def train_step(self, batch, **fit_params):
         self.seen_ = getattr(self, "seen_", 0) + 1
@@ -112,7 +112,7 @@ def test_an_override_of_the_step_is_called():
     assert patched.partial_fit(X, Y).training_loop_.reason == "MultiOutputMLPRegressor overrides infer"
 
 
-def test_other_iterators_bring_back_skorchs_loop():
+def test_other_iterators_require_skorchs_loop():
     net = make(iterator_train=DataLoader).fit(X, Y)
     assert net.training_loop_.reason == "the batches are not those of a TensorLoader over arrays"
 

@@ -1,4 +1,4 @@
-"""Two streams from one seed, beside the global generators."""
+"""Two random streams from one seed, separate from the global generators."""
 
 import copy
 import pickle
@@ -19,7 +19,7 @@ def orders(streams):
     return torch.randperm(50, generator=streams.order).tolist()
 
 
-def test_torch_draws_what_it_draws_under_the_seed():
+def test_torch_draws_the_numbers_of_manual_seed():
     with torch.random.fork_rng():
         torch.manual_seed(7)
         expected = torch.rand(6).tolist()
@@ -28,7 +28,7 @@ def test_torch_draws_what_it_draws_under_the_seed():
     assert draws(streams, 3) + draws(streams, 3) == expected
 
 
-def test_the_global_generators_stay_where_they_are():
+def test_the_global_generators_keep_their_state():
     torch_state, numpy_state = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
     streams = RandomStreams(7)
     draws(streams)
@@ -38,7 +38,7 @@ def test_the_global_generators_stay_where_they_are():
     assert (np.random.get_state()[1] == numpy_state).all()  # noqa: NPY002
 
 
-def test_an_error_inside_puts_the_global_generator_back_too():
+def test_an_error_inside_restores_the_global_generator():
     state = torch.get_rng_state()
     streams = RandomStreams(7)
     first = []
@@ -54,14 +54,14 @@ def test_an_error_inside_puts_the_global_generator_back_too():
     assert first + draws(streams, 3) == draws(RandomStreams(7), 6)
 
 
-def test_what_is_drawn_between_does_not_move_the_stream():
+def test_global_draws_do_not_change_the_stream():
     streams = RandomStreams(7)
     first = draws(streams)
     torch.rand(10)
     assert first + draws(streams) == draws(RandomStreams(7), 6)
 
 
-def test_a_block_inside_a_block_goes_on_with_the_same_stream():
+def test_a_nested_block_continues_the_same_stream():
     streams = RandomStreams(7)
     with streams.active():
         outer = torch.rand(2).tolist()
@@ -70,7 +70,7 @@ def test_a_block_inside_a_block_goes_on_with_the_same_stream():
     assert outer + inner + outer_again == draws(RandomStreams(7), 6)
 
 
-def test_the_order_does_not_hang_on_what_torch_draws():
+def test_the_order_does_not_depend_on_torchs_draws():
     quiet, busy = RandomStreams(7), RandomStreams(7)
     draws(busy, 1000)
     assert [orders(quiet) for _ in range(3)] == [orders(busy) for _ in range(3)]
@@ -95,7 +95,7 @@ def test_a_seed_may_be_any_integer(same):
 
 
 @pytest.mark.parametrize("seed", [0, 2**32 - 1])
-def test_the_ends_of_the_range_of_seeds_are_seeds(seed):
+def test_the_smallest_and_largest_seeds_are_valid(seed):
     assert draws(RandomStreams(seed)) == draws(RandomStreams(seed))
     assert 0 <= RandomStreams(seed).split_seed < 2**32
 
@@ -120,7 +120,7 @@ def test_none_draws_the_seed_from_numpys_generator():
 
 
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda streams: pickle.loads(pickle.dumps(streams))])
-def test_a_copy_goes_on_from_where_it_was(copied):
+def test_a_copy_continues_from_the_same_state(copied):
     streams = RandomStreams(7)
     draws(streams)
     orders(streams)
@@ -130,7 +130,7 @@ def test_a_copy_goes_on_from_where_it_was(copied):
     assert other.split_seed == streams.split_seed
 
 
-def test_a_copy_made_inside_a_block_can_open_one_of_its_own():
+def test_a_copy_made_inside_a_block_can_open_a_block():
     streams = RandomStreams(7)
     with streams.active():
         other = pickle.loads(pickle.dumps(streams))

@@ -1,4 +1,4 @@
-"""Nets trained as one stack are what each of them would be by itself."""
+"""Nets trained as a stack equal the same nets trained separately."""
 
 import numpy as np
 import pytest
@@ -10,14 +10,14 @@ from skmulti.losses import Huber
 from skmulti.training.stack.plan import bytes_of
 from skmulti.training.stack.run import TrainingRun
 from skmulti.training.stack.train import TrainingTask, train_tasks
-from tests.training.stacked import NOTHING, assert_as_alone, mlp, rows, together
+from tests.training.stacked import NOTHING, assert_as_alone, mlp, rows, train_stacked
 
 X, Y = rows()
 FOLDS = [(X[:n], Y[:n], None, NOTHING) for n in (160, 128, 129, 100, 97)]
 
 
 class Leaky(torch.nn.Module):
-    """A module of a user's own, with a number that is no parameter."""
+    """A custom module with an attribute that is not a parameter."""
 
     def __init__(self, input_shape, n_outputs, slope=0.1):
         super().__init__()
@@ -44,22 +44,22 @@ class Random(Leaky):
 
 
 class Secret(Leaky):
-    """A module that keeps a number that nobody can see from outside."""
+    """A module with a random attribute that its repr does not show."""
 
     def __init__(self, input_shape, n_outputs):
         super().__init__(input_shape, n_outputs)
         self.slope = torch.rand(1).item()
 
 
-def test_each_member_has_its_own_seed():
+def test_each_net_has_its_own_seed():
     assert_as_alone([mlp(random_state=seed) for seed in range(4)])
 
 
-def test_each_member_has_its_own_loss_weights():
+def test_each_net_has_its_own_loss_weights():
     assert_as_alone([mlp(random_state=0, loss_weights={i: 2.0, 3: 0.1 * i}) for i in range(3)])
 
 
-def test_each_member_has_its_own_learning_rate_and_weight_decay():
+def test_each_net_has_its_own_learning_rate_and_weight_decay():
     assert_as_alone([mlp(random_state=0, lr=10.0**-i, optimizer__weight_decay=0.1 * i) for i in (1, 2, 3)])
 
 
@@ -74,15 +74,15 @@ def test_each_member_has_its_own_learning_rate_and_weight_decay():
     ],
     ids=str,
 )
-def test_inputs_that_are_scaled_first_learn_in_a_stack(params):
+def test_networks_with_a_scaling_layer_stack(params):
     assert_as_alone([mlp(random_state=seed, **params) for seed in range(3)])
 
 
-def test_each_member_has_its_own_rows_and_shorter_ones_are_padded():
+def test_each_net_has_its_own_rows_and_shorter_batches_are_padded():
     assert_as_alone([mlp(random_state=seed) for seed in range(5)], FOLDS)
 
 
-def test_each_member_has_its_own_losses_and_their_parameters():
+def test_each_net_has_its_own_losses_and_their_parameters():
     losses = [
         "squared_error",
         "huber",
@@ -93,16 +93,16 @@ def test_each_member_has_its_own_losses_and_their_parameters():
     assert_as_alone([mlp(random_state=i, loss=loss) for i, loss in enumerate(losses)])
 
 
-def test_losses_that_learn_from_their_rows_learn_from_those_of_their_member():
+def test_losses_fitted_to_targets_use_those_of_their_own_net():
     assert_as_alone([mlp(random_state=i, loss={2: "gamma", 3: "circular"}) for i in range(5)], FOLDS)
 
 
-def test_each_member_has_its_own_number_of_epochs():
+def test_each_net_has_its_own_number_of_epochs():
     assert_as_alone([mlp(random_state=0, max_epochs=n) for n in (1, 4, 2, 3)])
 
 
-def test_each_member_leaves_out_its_own_units():
-    assert_as_alone([mlp(random_state=0, dropout=share) for share in (0.0, 0.1, 0.5)], FOLDS[:3])
+def test_each_net_has_its_own_dropout_rate():
+    assert_as_alone([mlp(random_state=0, dropout=rate) for rate in (0.0, 0.1, 0.5)], FOLDS[:3])
 
 
 @pytest.mark.parametrize("activation", ["relu", "tanh", "logistic", "gelu", "silu", "elu", "identity", "softplus"])
@@ -111,25 +111,25 @@ def test_every_activation_and_layer_normalisation_stack(activation):
     assert_as_alone(nets, FOLDS[:3])
 
 
-def test_batch_normalisation_stacks_members_of_as_many_rows():
-    # Not Adam: a bias before a normalisation has no gradient but rounding, of which it makes whole steps.
+def test_batch_normalisation_stacks_nets_with_equal_numbers_of_rows():
+    # Not Adam: the gradient of a bias before a normalisation is rounding error, which Adam scales to full steps.
     params = {"normalization": "batch", "activation": "tanh", "optimizer": torch.optim.SGD}
     nets = [mlp(random_state=seed, early_stopping=seed % 2 == 1, **params) for seed in range(5)]
     assert_as_alone(nets, [FOLDS[0], FOLDS[1], FOLDS[0], FOLDS[1], FOLDS[0]])
 
 
-def test_early_stopping_stops_each_member_by_itself_with_its_best_parameters():
+def test_early_stopping_stops_each_net_separately_with_its_best_parameters():
     nets = [mlp(random_state=i, max_epochs=40, early_stopping=True, n_iter_no_change=2, lr=0.03) for i in range(5)]
-    members = assert_as_alone(nets, FOLDS)
-    assert len({member.net.n_iter_ for member in members}) > 1
+    tasks = assert_as_alone(nets, FOLDS)
+    assert len({task.net.n_iter_ for task in tasks}) > 1
 
 
-def test_best_parameters_go_back_to_members_whose_layers_have_other_names():
+def test_best_parameters_are_restored_in_nets_whose_layers_have_different_names():
     params = {"max_epochs": 25, "early_stopping": True, "n_iter_no_change": 2, "lr": 0.03}
-    assert_as_alone([mlp(random_state=i, dropout=share, **params) for i, share in enumerate((0.0, 0.2, 0.1))])
+    assert_as_alone([mlp(random_state=i, dropout=rate, **params) for i, rate in enumerate((0.0, 0.2, 0.1))])
 
 
-def test_members_are_validated_on_rows_of_their_own():
+def test_each_net_has_its_own_validation_rows():
     nets = [mlp(random_state=i, callbacks=[("stop", EarlyStopping(patience=2, load_best=True))]) for i in range(3)]
     data = [(X[:n], Y[:n], None, (X[n : n + m], Y[n : n + m], None)) for n, m in ((100, 60), (120, 40), (80, 33))]
     assert_as_alone(nets, data)
@@ -137,7 +137,7 @@ def test_members_are_validated_on_rows_of_their_own():
 
 @pytest.mark.parametrize("loss", ["squared_error", {3: "circular"}])
 @pytest.mark.parametrize("shape", [(160,), (160, 4)])
-def test_rows_have_weights(loss, shape):
+def test_sample_weights_stack(loss, shape):
     weight = np.random.default_rng(0).uniform(size=shape)
     weight[:7] = 0
     data = [(X[:n], Y[:n], weight[:n], NOTHING) for n in (160, 130, 97)]
@@ -145,7 +145,7 @@ def test_rows_have_weights(loss, shape):
 
 
 @pytest.mark.parametrize("early_stopping", [False, True])
-def test_missing_targets_are_left_out(early_stopping):
+def test_missing_targets_are_masked(early_stopping):
     y = np.where(np.random.default_rng(0).random(Y.shape) < 0.3, np.nan, Y)
     params = {"missing_targets": "mask", "early_stopping": early_stopping, "loss": {3: "circular"}}
     assert_as_alone(
@@ -154,7 +154,7 @@ def test_missing_targets_are_left_out(early_stopping):
 
 
 @pytest.mark.parametrize("loss", [torch.nn.MSELoss(), torch.nn.L1Loss])
-def test_losses_of_a_batch_as_a_whole_see_the_rows_of_one_member(loss):
+def test_losses_of_a_whole_batch_get_the_rows_of_one_net(loss):
     assert_as_alone([mlp(random_state=i, loss=loss, early_stopping=True) for i in range(3)], FOLDS[:3])
 
 
@@ -174,7 +174,7 @@ def test_every_elementwise_optimizer_stacks(name):
         {"optimizer": torch.optim.SGD, "optimizer__momentum": 0.9, "optimizer__nesterov": True, "lr": 0.01},
     ],
 )
-def test_options_of_optimizers_reach_each_member(params):
+def test_optimizer_options_apply_to_each_net(params):
     assert_as_alone([mlp(random_state=i, **params) for i in range(3)], FOLDS[:3])
 
 
@@ -192,9 +192,9 @@ def test_a_linear_model_and_rows_of_images_stack():
     assert_as_alone([mlp(random_state=i, hidden_layer_sizes=()) for i in range(2)], images)
 
 
-def test_modules_of_a_user_stack_by_torch_func():
-    members = assert_as_alone([MultiOutputNetRegressor(Leaky, random_state=i, max_epochs=2) for i in range(3)])
-    assert members[0].net.training_loop_.step == "functional"
+def test_custom_modules_stack_by_torch_func():
+    tasks = assert_as_alone([MultiOutputNetRegressor(Leaky, random_state=i, max_epochs=2) for i in range(3)])
+    assert tasks[0].net.training_loop_.step == "functional"
 
 
 def test_modules_that_differ_in_a_number_do_not_share_a_stack():
@@ -208,28 +208,28 @@ def test_a_module_with_batch_normalisation_stacks_by_torch_func():
 
 
 @pytest.mark.parametrize("module", [Random, Secret])
-def test_a_module_that_is_more_than_its_parameters_is_trained_in_turn(module):
+def test_a_module_with_randomness_or_hidden_state_is_trained_sequentially(module):
     assert_as_alone([MultiOutputNetRegressor(module, random_state=i, max_epochs=2) for i in range(2)], stacked=False)
 
 
-def test_convolutions_are_trained_in_turn():
-    members = assert_as_alone(
+def test_convolutions_are_trained_sequentially():
+    tasks = assert_as_alone(
         [MultiOutputCNNRegressor(effort=None, random_state=i, max_epochs=1) for i in range(2)], stacked=False
     )
-    assert "convolutions" in members[0].why_sequential
+    assert "convolutions" in tasks[0].why_sequential
 
 
-def test_a_callback_that_wants_batches_is_given_them_in_turn():
+def test_a_callback_with_batch_events_requires_sequential_training():
     nets = [mlp(random_state=i, callbacks=[("clip", GradientNormClipping(1.0))]) for i in range(2)]
     assert "handles batch events" in assert_as_alone(nets, stacked=False)[0].why_sequential
 
 
-def test_a_net_of_another_shape_is_trained_in_turn():
-    members = together([mlp(hidden_layer_sizes=h, random_state=0) for h in (3, 3, 4)], [(X, Y, None, NOTHING)] * 3)
-    assert [bool(member.why_sequential) for member in members] == [False, False, True]
+def test_a_net_of_another_shape_is_trained_sequentially():
+    tasks = train_stacked([mlp(hidden_layer_sizes=h, random_state=0) for h in (3, 3, 4)], [(X, Y, None, NOTHING)] * 3)
+    assert [bool(task.why_sequential) for task in tasks] == [False, False, True]
 
 
-def test_schedules_and_scores_of_epochs_see_each_member():
+def test_epoch_schedules_and_scores_apply_to_each_net():
     callbacks = [
         ("lr", LRScheduler("StepLR", step_size=1, gamma=0.5)),
         ("r2", EpochScoring("r2", lower_is_better=False, use_caching=False)),
@@ -238,43 +238,43 @@ def test_schedules_and_scores_of_epochs_see_each_member():
     assert_as_alone(nets, FOLDS[:3])
 
 
-def test_a_member_whose_parameters_are_frozen_in_the_middle_goes_on_alone():
+def test_a_net_whose_parameters_are_frozen_during_training_leaves_the_stack():
     callbacks = [("freeze", Freezer("hidden.0*")), ("unfreeze", Unfreezer("hidden.0*", at=2))]
     assert_as_alone([mlp(random_state=0), mlp(random_state=1, callbacks=callbacks, early_stopping=False)])
 
 
-def test_a_member_that_diverges_leaves_its_neighbours_as_they_are():
+def test_a_net_that_diverges_does_not_change_the_others():
     nets = [mlp(random_state=i, optimizer=torch.optim.SGD, lr=lr) for i, lr in enumerate((0.01, 1e30, 0.01, 1e3))]
-    members = assert_as_alone(nets)
-    assert [member.error is None for member in members] == [True, False, True, False]
+    tasks = assert_as_alone(nets)
+    assert [task.error is None for task in tasks] == [True, False, True, False]
 
 
-def test_a_net_that_was_trained_before_goes_on_where_it_was():
+def test_a_net_that_was_trained_before_continues_in_a_stack():
     begun, expected = ([mlp(random_state=i, loss={3: "circular"}).fit(X, Y) for i in range(3)] for _ in range(2))
     for net in begun:
         net._take_preset()
-    members = [TrainingTask(net, net._check_rows(X, Y, None)) for net in begun]
-    train_tasks(members)
-    for member, net in zip(members, expected, strict=True):
+    tasks = [TrainingTask(net, net._check_rows(X, Y, None)) for net in begun]
+    train_tasks(tasks)
+    for task, net in zip(tasks, expected, strict=True):
         net.partial_fit(X, Y)
-        for ours, theirs in zip(member.net.module_.parameters(), net.module_.parameters(), strict=True):
+        for ours, theirs in zip(task.net.module_.parameters(), net.module_.parameters(), strict=True):
             torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
-        assert not member.why_sequential
+        assert not task.why_sequential
 
 
 def test_twenty_steps_give_the_parameters_of_twenty_steps_alone():
     nets = [mlp(random_state=i, max_epochs=4, hidden_layer_sizes=(64, 64)) for i in range(8)]
-    members = together(nets, [(X, Y, None, NOTHING)] * 8)
-    for net, member in zip(nets, members, strict=True):
+    tasks = train_stacked(nets, [(X, Y, None, NOTHING)] * 8)
+    for net, task in zip(nets, tasks, strict=True):
         net.fit(X, Y)
-        for ours, theirs in zip(member.net.module_.parameters(), net.module_.parameters(), strict=True):
+        for ours, theirs in zip(task.net.module_.parameters(), net.module_.parameters(), strict=True):
             assert (ours - theirs).abs().max() < 1e-5
 
 
-def test_a_stack_is_cut_to_the_memory_that_it_may_take():
+def test_a_stack_is_split_to_fit_working_memory():
     nets = [mlp(random_state=i) for i in range(6)]
     size = bytes_of(TrainingRun(TrainingTask(*begun(nets[0])))) / 2**20
-    whole, cut = (together(nets, [(X, Y, None, NOTHING)] * 6, working_memory=n * size) for n in (7, 2.5))
+    whole, cut = (train_stacked(nets, [(X, Y, None, NOTHING)] * 6, working_memory=n * size) for n in (7, 2.5))
     for ours, theirs in zip(whole, cut, strict=True):
         assert not theirs.why_sequential
         for one, other in zip(ours.net.module_.parameters(), theirs.net.module_.parameters(), strict=True):
@@ -285,53 +285,53 @@ def begun(net):
     return net, net._begin(X, Y, None, NOTHING)[0]
 
 
-def test_memory_for_one_net_only_is_a_reason():
-    members = together([mlp(random_state=i) for i in range(3)], [(X, Y, None, NOTHING)] * 3, working_memory=1e-3)
-    assert {member.why_sequential for member in members} == {"'working_memory' has room for one net only"}
+def test_memory_for_one_net_only_is_reported_as_the_reason():
+    tasks = train_stacked([mlp(random_state=i) for i in range(3)], [(X, Y, None, NOTHING)] * 3, working_memory=1e-3)
+    assert {task.why_sequential for task in tasks} == {"'working_memory' has room for one net only"}
 
 
-def test_progress_counts_all_members():
+def test_progress_counts_all_nets():
     counted = []
     nets = [*(mlp(random_state=i, max_epochs=1) for i in range(3)), mlp(hidden_layer_sizes=2, max_epochs=1)]
-    members = together(nets, [(X, Y, None, NOTHING)] * 4, progress=counted.append)
+    tasks = train_stacked(nets, [(X, Y, None, NOTHING)] * 4, progress=counted.append)
     assert sum(counted) == 4
-    assert all(member.seconds > 0 for member in members)
+    assert all(task.seconds > 0 for task in tasks)
 
 
-def test_an_error_of_one_member_before_training_is_its_own():
+def test_an_error_before_training_affects_one_net_only():
     nets = [mlp(random_state=0), mlp(random_state=1, callbacks=[("stop", EarlyStopping())]), mlp(random_state=2)]
-    members = together(nets, [(X, Y, None, NOTHING)] * 3)
-    assert [type(member.error).__name__ for member in members] == ["NoneType", "ValueError", "NoneType"]
+    tasks = train_stacked(nets, [(X, Y, None, NOTHING)] * 3)
+    assert [type(task.error).__name__ for task in tasks] == ["NoneType", "ValueError", "NoneType"]
 
 
-def test_a_loss_that_breaks_a_stack_is_found_by_training_in_turn():
+def test_after_an_error_in_a_stack_its_nets_are_trained_sequentially():
     def breaks(raw, true):
         if raw.shape[0] == 32 and float(raw.detach().abs().max()) > 1e6:
             raise RuntimeError("too large")
         return (raw - true).square().mean()
 
     nets = [mlp(random_state=i, loss=breaks, optimizer=torch.optim.SGD, lr=lr) for i, lr in enumerate((0.01, 1e12))]
-    members = together(nets, [(X, Y, None, NOTHING)] * 2)
-    assert [type(member.error).__name__ for member in members] == ["NoneType", "RuntimeError"]
+    tasks = train_stacked(nets, [(X, Y, None, NOTHING)] * 2)
+    assert [type(task.error).__name__ for task in tasks] == ["NoneType", "RuntimeError"]
     expected = nets[0].fit(X, Y)
-    for ours, theirs in zip(members[0].net.module_.parameters(), expected.module_.parameters(), strict=True):
+    for ours, theirs in zip(tasks[0].net.module_.parameters(), expected.module_.parameters(), strict=True):
         torch.testing.assert_close(ours, theirs)
 
 
-def test_members_of_ensembles_share_a_stack_and_are_told_to_their_ensembles():
+def test_members_of_several_ensembles_share_a_stack():
     nets = [mlp(random_state=i, n_members=3) for i in range(2)]
     counted = []
-    members = together([*nets, mlp(random_state=5)], [(X, Y, None, NOTHING)] * 3, progress=counted.append)
-    assert [member.why_sequential for member in members] == ["", "", ""]
+    tasks = train_stacked([*nets, mlp(random_state=5)], [(X, Y, None, NOTHING)] * 3, progress=counted.append)
+    assert [task.why_sequential for task in tasks] == ["", "", ""]
     assert sum(counted) == 3
-    for net, member in zip(nets, members, strict=False):
-        np.testing.assert_allclose(member.net.predict(X), net.fit(X, Y).predict(X), rtol=1e-4, atol=1e-4)
-        assert len(member.net.history_) == 3
+    for net, task in zip(nets, tasks, strict=False):
+        np.testing.assert_allclose(task.net.predict(X), net.fit(X, Y).predict(X), rtol=1e-4, atol=1e-4)
+        assert len(task.net.history_) == 3
 
 
-def test_an_ensemble_whose_member_diverges_has_its_error_and_others_go_on():
+def test_an_ensemble_whose_member_diverges_fails_alone():
     nets = [mlp(random_state=i, n_members=2, optimizer=torch.optim.SGD, lr=lr) for i, lr in enumerate((0.01, 1e30))]
-    good, bad = together(nets, [(X, Y, None, NOTHING)] * 2)
+    good, bad = train_stacked(nets, [(X, Y, None, NOTHING)] * 2)
     assert good.error is None
     assert str(bad.error).startswith("Member 1 of 2: Training diverged")
 
@@ -360,17 +360,17 @@ class Shared(Leaky):
     ],
     ids=["skorch", "precision", "optimizer", "hooks", "shared"],
 )
-def test_a_net_that_can_not_be_stacked_says_why(net, reason):
-    members = together([net.set_params(max_epochs=1, random_state=i) for i in range(2)], [(X, Y, None, NOTHING)] * 2)
-    assert all(reason in member.why_sequential for member in members)
-    assert all(member.error is None for member in members)
+def test_a_net_that_can_not_be_stacked_has_a_reason(net, reason):
+    tasks = train_stacked([net.set_params(max_epochs=1, random_state=i) for i in range(2)], [(X, Y, None, NOTHING)] * 2)
+    assert all(reason in task.why_sequential for task in tasks)
+    assert all(task.error is None for task in tasks)
 
 
-def test_a_method_of_a_subclass_that_a_stack_would_pass_over_is_called_in_turn():
-    class Own(MultiOutputNetRegressor):
+def test_a_subclass_that_overrides_a_training_method_is_trained_sequentially():
+    class Overriding(MultiOutputNetRegressor):
         def on_train_end(self, net, **kwargs):
-            self.heard_ = True
+            self.called_ = True
 
-    members = together([Own(random_state=i, max_epochs=1) for i in range(2)], [(X, Y, None, NOTHING)] * 2)
-    assert all("overrides on_train_end" in member.why_sequential for member in members)
-    assert all(member.net.heard_ for member in members)
+    tasks = train_stacked([Overriding(random_state=i, max_epochs=1) for i in range(2)], [(X, Y, None, NOTHING)] * 2)
+    assert all("overrides on_train_end" in task.why_sequential for task in tasks)
+    assert all(task.net.called_ for task in tasks)

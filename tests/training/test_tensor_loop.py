@@ -1,4 +1,4 @@
-"""The loop on tensors gives the numbers of skorch's own loop, whatever the losses, the weights and the batches."""
+"""The tensor loop gives the results of skorch's loop for all losses, sample weights and batches."""
 
 import numpy as np
 import pytest
@@ -30,7 +30,7 @@ def test_every_loss_learns_the_same(loss):
 
 
 class Learned(nn.Module):
-    """A loss that learns."""
+    """A loss with a parameter."""
 
     def __init__(self):
         super().__init__()
@@ -51,7 +51,7 @@ def test_a_loss_with_parameters_learns_them():
 
 @pytest.mark.parametrize("weight", [WEIGHTS, WEIGHTS[:, None] * [1, 2, 3, 4]], ids=["rows", "columns"])
 @pytest.mark.parametrize("missing", [False, True])
-def test_weights_and_missing_targets_count_the_same(weight, missing):
+def test_sample_weights_and_missing_targets_give_the_same(weight, missing):
     y = Y.copy()
     if missing:
         y[RNG.random(y.shape) < 0.3] = np.nan
@@ -59,7 +59,7 @@ def test_weights_and_missing_targets_count_the_same(weight, missing):
     assert_same(*both(fit, missing_targets="mask", loss={0: "absolute_error"}))
 
 
-def test_missing_targets_count_the_same_without_weights():
+def test_missing_targets_give_the_same_without_sample_weights():
     y = Y.copy()
     y[RNG.random(y.shape) < 0.3] = np.nan
     assert_same(*both(lambda net: net.fit(X, y), missing_targets="mask"))
@@ -86,7 +86,7 @@ def test_batches_and_validation_rows_are_the_same(params):
     assert_same(*both(**params))
 
 
-def test_blocks_of_batches_join_to_an_epoch(monkeypatch):
+def test_an_epoch_in_several_blocks_gives_the_same(monkeypatch):
     monkeypatch.setitem(device_rows._BLOCK_BYTES, "cpu", X[:32].nbytes)
     assert_same(*both())
     assert_same(*both(shuffle=False, train_split=SPLIT))

@@ -1,4 +1,4 @@
-"""Threads are as many as the work is worth, inside the work only."""
+"""The number of threads depends on the size of a step and is restored afterwards."""
 
 import copy
 import multiprocessing
@@ -26,17 +26,17 @@ def four_threads():
 
 
 class Threads(Callback):
-    """Notes how many threads there are while the net trains."""
+    """Records the number of threads during training."""
 
     def on_epoch_end(self, net, **kwargs):
         self.seen_ = torch.get_num_threads()
 
 
-def test_a_linear_layer_needs_its_weights_once_a_row():
+def test_a_linear_layer_multiplies_each_weight_once_per_row():
     assert multiplications(nn.Linear(7, 5), (7,)) == 35
 
 
-def test_a_convolution_needs_its_weights_at_every_position():
+def test_a_convolution_multiplies_each_weight_at_every_position():
     assert multiplications(nn.Conv2d(3, 8, 3), (3, 10, 12)) == 3 * 8 * 9 * 120
 
 
@@ -46,11 +46,11 @@ def test_a_small_net_gets_one_thread_and_a_large_one_all(four_threads):
 
 
 @pytest.mark.parametrize("given", [1, 3, 64])
-def test_a_given_number_is_taken(four_threads, given):
+def test_a_given_number_is_used(four_threads, given):
     assert choose_threads(given, 2) == given
 
 
-def test_the_number_is_put_back_even_after_an_error(four_threads):
+def test_the_number_is_restored_even_after_an_error(four_threads):
     seen = []
 
     def fail():
@@ -65,7 +65,7 @@ def test_the_number_is_put_back_even_after_an_error(four_threads):
 
 
 @pytest.mark.parametrize(("n_threads", "inside"), [("auto", 1), (2, 2)])
-def test_fit_uses_its_own_number_and_leaves_that_of_the_process(four_threads, n_threads, inside):
+def test_fit_uses_its_own_number_and_restores_that_of_the_process(four_threads, n_threads, inside):
     X = np.random.default_rng(0).normal(size=(20, 3))
     note = Threads()
     net = MultiOutputMLPRegressor(effort=None, n_threads=n_threads, max_epochs=1, callbacks=[note], random_state=0).fit(
@@ -97,12 +97,12 @@ def timed_steps(monkeypatch, seconds):
     return found
 
 
-def test_steps_keep_two_threads_while_these_are_faster(monkeypatch):
+def test_steps_keep_two_threads_while_they_are_faster(monkeypatch):
     found = timed_steps(monkeypatch, {1: 2.0, 2: 1.1})
     assert found.count(1) == 4
 
 
-def test_steps_go_to_one_thread_where_two_wait_for_one_another(monkeypatch):
+def test_steps_switch_to_one_thread_when_two_are_slower(monkeypatch):
     found = timed_steps(monkeypatch, {1: 2.0, 2: 50.0})
     assert found.count(2) < 30
     assert found[-1] == 1
@@ -137,11 +137,11 @@ READS = {
 
 @pytest.fixture(scope="module")
 def large_default():
-    """A default fit with several threads, and rows whose products are worth several."""
+    """A default fit with several threads, and rows whose products use several."""
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     X = np.random.default_rng(0).normal(size=(3000, 10))
-    # What the parent computes with two threads: the child inherits a pool of which only the memory is left.
+    # Starts the thread pool of the parent: the child inherits its memory, but not its threads.
     torch.ones(1000, 1000) @ torch.ones(1000, 1000)
     net = MultiOutputMLPRegressor(loss=["squared_error", "gaussian_nll"], max_epochs=1, random_state=0)
     yield net.fit(X[:300], X[:300, :2]), X
@@ -158,7 +158,7 @@ def test_a_forked_child_of_a_process_with_threads_computes_the_same(large_defaul
 
 
 @pytest.mark.parametrize("n_threads", ["auto", 3])
-def test_an_ensemble_is_read_with_its_own_number_of_threads(four_threads, monkeypatch, n_threads):
+def test_an_ensemble_predicts_with_its_own_number_of_threads(four_threads, monkeypatch, n_threads):
     seen = set()
     X = np.random.default_rng(0).normal(size=(60, 3))
     net = MultiOutputMLPRegressor(max_epochs=1, n_threads=n_threads, random_state=0).fit(X, X)

@@ -1,4 +1,4 @@
-"""Bad parameters and bad data get a sentence: what is wrong, what it must be, what came."""
+"""Invalid parameters and data are refused with a message: what it must be, what was given, the way out."""
 
 import re
 
@@ -45,7 +45,7 @@ def a_function(row):
     ],
     ids=["a word", "a number", "a set", "an iterator", "a function"],
 )
-def test_what_is_no_array_at_all_is_refused(given, kind, effort):
+def test_other_objects_than_arrays_are_refused(given, kind, effort):
     for args, name in (((given, Y), "X"), ((X, given), "y"), ((X, Y, given), "sample_weight")):
         with refused(
             f"{name} must be an array, a data frame, a tensor or a list of rows. Got {kind} instead.", TypeError
@@ -98,7 +98,7 @@ def spoilt(values, at, value):
         ("loss", {"loss": {("angle", "distnce"): "huber"}}),
     ],
 )
-def test_an_unknown_column_is_refused_with_the_nearest_and_all_there_are(parameter, params):
+def test_an_unknown_column_is_refused_with_a_suggestion_and_all_names(parameter, params):
     with refused(f"The {parameter!r} parameter {UNKNOWN} Did you mean 'distance'?"):
         make_net(**params).fit(X, Y)
 
@@ -119,7 +119,7 @@ def test_a_position_out_of_range_is_refused():
         make_net(loss={3: "huber"}).fit(X, Y)
 
 
-def test_a_key_that_is_no_column_at_all_is_refused():
+def test_a_key_of_another_type_is_refused():
     with refused(
         "The 'loss_weights' parameter must name columns of y by name, position or a tuple of them. "
         "Got the key 1.5 instead."
@@ -157,7 +157,7 @@ def test_another_number_of_weights_than_columns_is_refused(weights):
 
 @pytest.mark.parametrize("weight", [-1, -0.5, float("nan"), float("inf"), "2", None, True, 1j], ids=repr)
 @pytest.mark.parametrize("form", ["mapping", "sequence", "parameter"])
-def test_a_weight_that_is_no_finite_number_of_zero_or_more_is_refused(weight, form):
+def test_a_loss_weight_that_is_negative_or_not_finite_is_refused(weight, form):
     params = {
         "mapping": {"loss_weights": {"area": weight}},
         "sequence": {"loss_weights": [1, 1, weight]},
@@ -169,7 +169,7 @@ def test_a_weight_that_is_no_finite_number_of_zero_or_more_is_refused(weight, fo
 
 
 @pytest.mark.parametrize("weights", [[0, 0, 0], {("angle", "distance", "area"): 0.0}])
-def test_weights_that_are_all_zero_are_refused(weights):
+def test_loss_weights_of_only_zeros_are_refused(weights):
     with refused(
         "The 'loss_weights' parameter must hold at least one weight above 0. Got only zeros, with which there is "
         "nothing to learn."
@@ -178,7 +178,7 @@ def test_weights_that_are_all_zero_are_refused(weights):
 
 
 @pytest.mark.parametrize("params", [{"loss": "absolut_error"}, {"loss": {"area": "absolut_error"}}])
-def test_an_unknown_loss_is_refused_with_the_nearest_and_all_there_are(params):
+def test_an_unknown_loss_is_refused_with_a_suggestion_and_all_names(params):
     known = ", ".join(map(repr, COLUMN_LOSSES))
     with refused(
         f"The 'loss' parameter must name a known loss: {known}. Got 'absolut_error' instead. "
@@ -188,7 +188,7 @@ def test_an_unknown_loss_is_refused_with_the_nearest_and_all_there_are(params):
 
 
 @pytest.mark.parametrize("loss", [3, None, dict])
-def test_what_can_not_be_a_loss_is_refused(loss):
+def test_an_invalid_loss_is_refused(loss):
     with refused(
         "The 'loss' parameter must hold names of losses, column losses, torch losses or callables. "
         f"Got {loss!r} instead.",
@@ -221,7 +221,7 @@ def test_heads_that_name_an_unknown_column_are_refused():
         make_net(MultiHeadRegressor, heads={"pose": ["angle", "area"], "size": ["distnce"]}).fit(X, Y)
 
 
-def test_heads_that_are_no_mapping_are_refused():
+def test_heads_must_be_a_mapping():
     message = "The 'heads' parameter must map names of groups to columns of y. Got ['angle'] instead."
     with refused(message, TypeError):
         make_net(MultiHeadRegressor, heads=["angle"]).fit(X, Y)
@@ -241,7 +241,7 @@ def test_other_objects_in_an_array_are_refused():
         make_net().fit(np.full((20, 3), {}, dtype=object), Y)
 
 
-def test_an_object_array_of_numbers_is_taken():
+def test_an_object_array_of_numbers_is_accepted():
     assert_same = np.testing.assert_array_equal
     assert_same(make_net().fit(X.astype(object), Y).predict(X), make_net().fit(X, Y).predict(X))
 
@@ -390,7 +390,7 @@ def test_another_image_size_at_predict_is_refused(other):
         net.predict(other)
 
 
-def test_images_for_a_net_of_tables_are_refused():
+def test_images_are_refused_by_an_mlp():
     with refused("X must have shape (n_samples, 3), as in fit. Got shape (20, 1, 8, 8) instead."):
         make_net().fit(X, Y).predict(IMAGES)
 
@@ -416,7 +416,7 @@ def test_validation_targets_that_a_loss_refuses_are_refused():
 
 @pytest.mark.parametrize("effort", [None, "fast"])
 @pytest.mark.parametrize("parameter", ["callbacks__nobody", "callbacks__nobody__patience"])
-def test_a_parameter_of_a_callback_that_there_is_not_is_refused(parameter, effort):
+def test_a_parameter_of_an_unknown_callback_is_refused(parameter, effort):
     net = make_net(effort=effort, **{parameter: None})
     message = (
         f"^The {parameter!r} parameter must name a callback of this net: 'epoch_timer', .*Got 'nobody' instead\\.$"

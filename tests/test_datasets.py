@@ -86,7 +86,7 @@ def test_canvases_have_the_shapes_types_and_names_described(canvases):
     assert load_digit_canvases(3, canvas_shape=(40, 50)).data.shape == (3, 40, 50)
 
 
-def test_digit_and_source_tell_which_scan_a_canvas_shows(canvases):
+def test_digit_and_source_identify_the_scan_of_a_canvas(canvases):
     scans = load_digits()
     assert_array_equal(canvases.digit, scans.target[canvases.source])
     assert set(canvases.digit) == set(range(10))
@@ -124,7 +124,7 @@ def test_digits_reach_every_border_and_both_ends_of_size_and_angle(canvases):
 
 
 @pytest.mark.parametrize("digit", [3, 6, 7])
-def test_turning_a_canvas_back_by_its_angle_gives_the_upright_scan(digit):
+def test_rotating_a_canvas_back_gives_the_upright_scan(digit):
     canvases = load_digit_canvases(25, digits=(digit,), size_range=(18, 18), angle_range=(0, 360), random_state=3)
     scans = load_digits().images
     for canvas, angle, source in zip(canvases.data, canvases.target[:, 4], canvases.source, strict=True):
@@ -149,7 +149,7 @@ def test_quarter_turns_are_counter_clockwise(angle):
         assert np.argmax(likeness) == angle // 90 % 4
 
 
-def test_a_narrow_range_round_zero_wraps_into_the_full_circle():
+def test_angles_around_zero_wrap_into_the_full_circle():
     angle = load_digit_canvases(200, angle_range=(-30, 30)).target[:, 4]
     assert ((angle >= 330) | (angle < 30)).all()
     assert (angle >= 330).any()
@@ -158,7 +158,7 @@ def test_a_narrow_range_round_zero_wraps_into_the_full_circle():
     assert (tiny < 360).all()
 
 
-def test_one_seed_gives_one_table_and_another_another():
+def test_the_seed_determines_the_canvases():
     first, again, other, drawn = (
         load_digit_canvases(50, digits=(3, 7), random_state=seed) for seed in (7, 7, 8, np.random.RandomState(7))
     )
@@ -177,7 +177,7 @@ def test_the_global_generator_is_left_as_it_was(random_state):
     assert_array_equal(before[1], after[1])
 
 
-def test_no_seed_gives_other_canvases_each_time():
+def test_without_a_seed_each_call_gives_different_canvases():
     first, second = (load_digit_canvases(20, random_state=None).target for _ in range(2))
     assert not np.array_equal(first, second)
 
@@ -206,12 +206,12 @@ def test_no_seed_gives_other_canvases_each_time():
         ({"angle_range": (0, 361)}, "The 'angle_range' parameter must span 360 degrees or less."),
     ],
 )
-def test_canvases_refuse_what_they_cannot_draw(kwargs, message):
+def test_invalid_canvas_parameters_are_refused(kwargs, message):
     with pytest.raises(ValueError, match=re.escape(message)):
         load_digit_canvases(**kwargs)
 
 
-def test_the_least_canvas_asked_for_is_enough():
+def test_the_smallest_accepted_canvas_is_large_enough():
     too_small = {
         "canvas_shape": (8, 8),
         "digits": range(10),

@@ -43,7 +43,7 @@ def plain(**params):
 
 
 @pytest.mark.parametrize("make", [default, plain], ids=["default", "plain"])
-def test_masked_targets_are_missing_ones(make):
+def test_masked_targets_are_missing_targets(make):
     X, y = draw()
     y_masked, y_nan = masked(y, SOME_Y)
     net = make(missing_targets="mask")
@@ -54,7 +54,7 @@ def test_masked_targets_are_missing_ones(make):
 
 
 @pytest.mark.parametrize("make", [default, plain], ids=["default", "plain"])
-def test_masked_targets_are_refused_where_missing_ones_are(make):
+def test_masked_targets_are_refused_where_missing_targets_are(make):
     X, y = draw()
     message = (
         "Input y contains NaN: 'y0' has 24. It must be finite throughout. "
@@ -73,7 +73,7 @@ def test_masked_inputs_are_imputed():
     np.testing.assert_array_equal(net.predict(X_nan), expected)
 
 
-def test_masked_inputs_are_refused_where_missing_ones_are():
+def test_masked_inputs_are_refused_where_missing_inputs_are():
     X, y = draw()
     X_masked = masked(X, SOME_X)[0]
     with pytest.raises(ValueError, match=r"Input X contains NaN: column 1 has 18\. .* Use missing_inputs='impute'"):
@@ -83,7 +83,7 @@ def test_masked_inputs_are_refused_where_missing_ones_are():
         net.predict(X_masked)
 
 
-def test_masked_validation_rows_are_missing_ones():
+def test_masked_validation_targets_are_missing_targets():
     X, y = draw()
     (y_masked, y_nan), (X_masked, X_nan) = masked(y, SOME_Y), masked(X, SOME_X)
     net = default(missing_targets="mask")
@@ -124,7 +124,7 @@ def test_lists_of_masked_rows_keep_their_masks():
     np.testing.assert_array_equal(net.fit(X, list(y_masked)).predict(X), net.fit(X, y_nan).predict(X))
 
 
-def test_masked_words_are_missing_numbers():
+def test_masked_strings_are_missing_numbers():
     X, y = draw()
     words = np.ma.array(y.astype(str), mask=np.zeros(y.shape, bool))
     words[3, 0] = np.ma.masked
@@ -134,7 +134,7 @@ def test_masked_words_are_missing_numbers():
 
 
 @pytest.mark.parametrize("loss", ["circular", "poisson", "huber", "gaussian_nll"])
-def test_losses_do_not_see_what_is_masked(loss):
+def test_masked_targets_do_not_affect_losses(loss):
     X, y = draw()
     y_masked, y_nan = masked(np.abs(y), SOME_Y)
     assert loss in COLUMN_LOSSES

@@ -132,7 +132,7 @@ def test_all_columns_are_scored_with_one_prediction_per_fit(table):
     assert Echo.calls == 4
 
 
-def test_a_search_picks_what_the_mean_of_the_columns_says(table):
+def test_a_search_refits_by_the_mean_of_the_columns(table):
     y_true, X, _ = table
     y = pd.DataFrame(y_true, columns=COLUMNS)
     search = GridSearchCV(
@@ -198,7 +198,7 @@ def test_missing_targets_are_skipped_in_their_column_only(table):
     assert_allclose(list(result.values()), [*raw, np.mean(raw)])
 
 
-def test_a_column_without_targets_scores_nan_and_leaves_the_mean(table):
+def test_a_column_without_targets_scores_nan_and_is_left_out_of_the_mean(table):
     y_true, y_pred, _ = table
     y_true[:, 0] = np.nan
     result = scores(column_scorers(COLUMNS), y_true, y_pred)
@@ -258,7 +258,7 @@ def test_a_frame_in_another_order_is_refused(table):
         (["a"], {"a": 3}, TypeError, "mapping from column names to them. Got 3 instead."),
     ],
 )
-def test_column_scorers_refuses_what_it_cannot_use(columns, metric, error, message):
+def test_column_scorers_refuses_invalid_parameters(columns, metric, error, message):
     with pytest.raises(error, match=re.escape(message)):
         column_scorers(columns, metric)
 
@@ -396,7 +396,7 @@ def test_an_undefined_mean_is_nan_with_a_warning():
         ({"sample_weight": -np.ones(40)}, "Negative values"),
     ],
 )
-def test_circular_error_refuses_what_it_cannot_use(table, kwargs, message):
+def test_circular_error_refuses_invalid_arguments(table, kwargs, message):
     y_true, y_pred, _ = table
     with pytest.raises(ValueError, match=re.escape(message)):
         circular_error(**{"y_true": y_true, "y_pred": y_pred, **kwargs})
@@ -442,7 +442,7 @@ def test_circular_score_without_targets_is_undefined():
         assert np.isnan(circular_score([np.nan, np.nan], [5.0, 6.0]))
 
 
-def test_what_is_named_an_error_enters_as_its_negative():
+def test_metrics_named_as_errors_are_negated():
     scorers = column_scorers(["angle"], circular_error)
     assert list(scorers) == ["angle_neg_circular_error", "mean_neg_circular_error"]
 

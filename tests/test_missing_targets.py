@@ -54,7 +54,7 @@ def table_loss(fitted, X, y, sample_weight=None):
 
 
 @pytest.mark.parametrize("loss", [LOSS, "squared_error", "multivariate_gaussian_nll"], ids=["table", "one", "group"])
-def test_rows_with_nothing_are_dropped_bit_for_bit(loss):
+def test_rows_without_any_target_are_dropped_bit_for_bit(loss):
     X, y = draw()
     gone = np.arange(60) % 3 == 1
     y_holes = y.mask(np.tile(gone[:, None], (1, 7)))
@@ -66,7 +66,7 @@ def test_rows_with_nothing_are_dropped_bit_for_bit(loss):
     assert masked.history_[:, "train_loss"] == complete.history_[:, "train_loss"]
 
 
-def test_a_column_alone_learns_what_it_learns_from_its_complete_rows():
+def test_a_single_column_trains_on_its_complete_rows():
     # A head of its own and no trunk: the other column can reach it by nothing but the loss.
     X, y = draw()
     y = y[["distance", "cx"]]
@@ -93,7 +93,7 @@ def test_a_column_alone_learns_what_it_learns_from_its_complete_rows():
     )
 
 
-def test_a_column_with_few_targets_weighs_as_its_weight_says():
+def test_the_loss_weight_of_a_column_with_few_targets_is_kept():
     X, y = draw(100)
     y = y[["cx", "cy"]].assign(cx=y["cx"].mask(np.arange(100) % 10 > 0))
     fitted = net(loss="squared_error", loss_weights=[3.0, 2.0], column_groups=None, batch_size=-1).fit(X, y)
@@ -108,7 +108,7 @@ def test_a_column_with_few_targets_weighs_as_its_weight_says():
     assert not raw.grad[~known, 0].any()
 
 
-def test_a_group_is_left_out_where_any_of_its_columns_is_missing():
+def test_a_group_is_masked_where_any_of_its_columns_is_missing():
     X, y = draw()
     one, all_four = y.copy(), y.copy()
     one.loc[::3, "w"] = np.nan
@@ -165,7 +165,7 @@ def test_missing_targets_are_refused_by_default_with_columns_and_counts():
     assert MultiOutputMLPRegressor(effort=None).missing_targets == "error"
 
 
-def test_a_column_with_no_value_at_all_is_refused_by_name():
+def test_a_column_without_any_value_is_refused_by_name():
     X, y = draw()
     message = (
         "y must have a value in each column. Got none in 'count', 'w'. Leave these columns out of y; in a "
@@ -211,7 +211,7 @@ def test_scores_skip_what_is_missing():
     assert np.isnan(fitted.residuals(X, holes)).sum() == holes.isna().sum().sum()
 
 
-def test_a_likelihood_counts_only_what_is_there():
+def test_a_likelihood_counts_only_present_targets():
     X, y = draw()
     y = y[["distance", "cx", "cy"]]
     fitted = net(
@@ -230,7 +230,7 @@ def test_a_likelihood_counts_only_what_is_there():
 
 
 @pytest.mark.parametrize("kind", ["NaN", "None", "pd.NA", "array", "list"])
-def test_what_is_missing_may_be_written_in_any_way(kind):
+def test_missing_targets_may_be_given_in_any_form(kind):
     X, y = draw(30)
     holes = with_holes(y)
     written = {
@@ -271,7 +271,7 @@ def test_later_targets_may_miss_a_whole_column():
     assert fitted.history_[-1, "train_loss__angle"] > 0
 
 
-def test_half_of_the_real_measurements_missing_costs_little():
+def test_half_of_the_measurements_missing_lowers_the_score_little():
     X, y = load_breast_cancer_measurements(return_X_y=True)
     X_train, X_test, y_train, y_test = train_test_split(StandardScaler().fit_transform(X), y, random_state=0)
     holes = np.where(np.random.default_rng(0).random(y_train.shape) < 0.5, np.nan, y_train)

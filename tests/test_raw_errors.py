@@ -63,7 +63,7 @@ CONTAINERS = {
 
 @pytest.mark.parametrize("make", [default, plain])
 @pytest.mark.parametrize("kind", CONTAINERS)
-def test_data_of_other_libraries_are_led_to_what_is_supported(make, kind):
+def test_data_of_other_libraries_are_refused_with_the_conversion(make, kind):
     build, message = CONTAINERS[kind]
     fitted = make().fit(X, Y)
     for fit, name in [
@@ -83,7 +83,7 @@ def test_data_of_other_libraries_are_led_to_what_is_supported(make, kind):
 
 
 @pytest.mark.parametrize("make", [default, plain])
-def test_words_for_weights_are_refused(make):
+def test_strings_as_sample_weights_are_refused(make):
     with refused("sample_weight must be an array, a data frame, a tensor or a list of rows. Got 'balanced'", TypeError):
         make().fit(X, Y, sample_weight="balanced")
 
@@ -109,7 +109,7 @@ def test_unequal_numbers_of_rows_name_both():
 
 
 @pytest.mark.parametrize("make", [default, plain])
-def test_tensors_of_half_the_digits_are_taken(make):
+def test_half_precision_tensors_are_accepted(make):
     half, targets = torch.tensor(X).bfloat16(), torch.tensor(Y).bfloat16()
     net = make().fit(half, targets)
     np.testing.assert_array_equal(net.predict(half), make().fit(half.float(), targets.float()).predict(half.float()))
@@ -124,7 +124,7 @@ def test_tensors_of_half_the_digits_are_taken(make):
         (X[:0], "X_val: Found array with 0 sample(s)"),
     ],
 )
-def test_errors_of_validation_rows_speak_of_them(make, given, message):
+def test_errors_of_validation_rows_name_their_argument(make, given, message):
     with refused(message):
         make().fit(X, Y, X_val=given, y_val=Y[: len(given)])
     with refused("X_val: The feature names should match"):
@@ -143,7 +143,7 @@ def test_weights_that_leave_one_row_are_refused(make):
 
 @pytest.mark.parametrize("make", [default, plain])
 @pytest.mark.parametrize("form", [sparse.csr_array, sparse.csr_matrix, sparse.coo_array])
-def test_sparse_inputs_are_led_to_dense_ones(make, form):
+def test_sparse_inputs_are_refused_with_the_conversion(make, form):
     message = "X must be dense: X.toarray(), or what OneHotEncoder(sparse_output=False) gives. Sparse data was"
     with refused(message, TypeError):
         make().fit(form(X), Y)
@@ -163,7 +163,7 @@ class Fixed(nn.Module):
 
 
 @pytest.mark.parametrize("n_members", [1, 2])
-def test_a_module_for_other_inputs_is_told_their_shape(n_members):
+def test_a_module_for_other_inputs_is_refused_with_their_shape(n_members):
     message = "The 'module' parameter must be a network that takes batches of rows of shape (3,). torch says: "
     with refused(message) as caught:
         MultiOutputNetRegressor(Fixed(nn.Linear(5, 2)), n_members=n_members, max_epochs=1).fit(X, Y)
@@ -185,7 +185,7 @@ def test_batch_normalisation_of_one_row_is_refused(make):
 
 
 @pytest.mark.parametrize("make", [default, plain])
-def test_a_net_that_was_trimmed_for_prediction_can_be_cloned(make):
+def test_a_net_trimmed_for_prediction_can_be_cloned(make):
     net = make(callbacks=[]).fit(X, Y)
     given, y_pred = net.get_params(deep=False), net.predict(X)
     net.trim_for_prediction()
@@ -195,7 +195,7 @@ def test_a_net_that_was_trimmed_for_prediction_can_be_cloned(make):
 
 
 @pytest.mark.parametrize("columns", [4, None, 2.5], ids=str)
-def test_scorers_of_what_are_no_columns_are_refused(columns):
+def test_scorers_of_invalid_columns_are_refused(columns):
     with refused(f"The 'columns' parameter must be a sequence of column names. Got {columns!r} instead.", TypeError):
         column_scorers(columns)
 
@@ -224,7 +224,7 @@ class Mine(MultiOutputMLPRegressor):
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
-def test_an_argument_that_fit_does_not_have_is_led_to_where_it_belongs(method, given, hint):
+def test_an_unknown_argument_is_refused_with_its_right_place(method, given, hint):
     name = next(iter(given))
     with refused(f"Mine.{method}() got an unexpected keyword argument {name!r}. {hint}", TypeError):
         getattr(Mine(max_epochs=1), method)(X, Y, **given)
@@ -232,7 +232,7 @@ def test_an_argument_that_fit_does_not_have_is_led_to_where_it_belongs(method, g
 
 @pytest.mark.parametrize("search", [GridSearchCV, BatchedGridSearchCV])
 @pytest.mark.parametrize("make", [default, plain])
-def test_a_mistyped_prefix_in_a_search_is_told_by_the_search(search, make):
+def test_a_mistyped_prefix_is_refused_by_the_search(search, make):
     message = "^The 'loss_weight__y0' parameter bears a prefix that is none of loss, loss_weights, .*"
     with pytest.raises(ValueError, match=message + re.escape("Did you mean 'loss_weights__y0'?")):
         search(make(), {"loss_weight__y0": [1, 2]}, cv=2).fit(X, Y)

@@ -55,7 +55,7 @@ def assert_same_net(first, second, X):
 
 @pytest.mark.parametrize("two_dimensional", [False, True], ids=["1-D", "2-D"])
 @pytest.mark.parametrize("low", [1, 0], ids=["positive", "with zeros"])
-def test_integer_weights_are_rows_that_often(two_dimensional, low):
+def test_integer_sample_weights_equal_repeated_rows(two_dimensional, low):
     X, y = draw()
     weight = counts(low=low)
     repeated = net().fit(X.repeat(weight, 0), y.loc[y.index.repeat(weight)])
@@ -65,7 +65,7 @@ def test_integer_weights_are_rows_that_often(two_dimensional, low):
 
 
 @pytest.mark.parametrize("two_dimensional", [False, True], ids=["1-D", "2-D"])
-def test_rows_of_weight_zero_are_as_good_as_gone(two_dimensional):
+def test_rows_of_weight_zero_are_ignored(two_dimensional):
     X, y = draw()
     keep = np.arange(40) % 4 > 0
     wild = y.where(np.tile(keep[:, None], 7), 1e6)
@@ -82,7 +82,7 @@ def test_equal_weights_beside_rows_of_weight_zero_are_no_weights_bit_for_bit():
     np.testing.assert_array_equal(weighted.predict(X), MultiOutputMLPRegressor(**params).fit(X[:30], y[:30]).predict(X))
 
 
-def test_zero_weights_of_one_column_take_its_targets_out_as_missing_ones_are():
+def test_targets_of_weight_zero_equal_missing_targets():
     X, y = draw()
     weight = np.ones((40, 7))
     weight[::3, 0] = 0
@@ -124,7 +124,7 @@ def test_a_group_has_the_mean_weight_of_its_columns():
     np.testing.assert_allclose(parameters_of(pair[0]), parameters_of(pair[1]), atol=1e-5)
 
 
-def test_early_stopping_weighs_the_validation_rows():
+def test_early_stopping_uses_the_weights_of_the_validation_rows():
     X, y = draw()
     X_val, y_val = draw(30, seed=5)
     weight, weight_val = counts(low=1), counts(30, seed=2)
@@ -202,7 +202,7 @@ def test_bad_weights_are_refused_everywhere(weight, message):
 
 
 @pytest.mark.parametrize("two_dimensional", [False, True], ids=["1-D", "2-D"])
-def test_a_weighted_score_is_the_r2_of_scikit_learn_and_that_of_the_circle_for_an_angle(two_dimensional):
+def test_a_weighted_score_is_scikit_learns_r2_and_circular_score_for_angles(two_dimensional):
     X, y = draw()
     fitted, weight = net().fit(X, y), np.random.default_rng(0).random((40, 7))
     weight = weight if two_dimensional else weight[:, 0]
@@ -258,7 +258,7 @@ def one_number(raw, y):
     return (raw - y).square().mean()
 
 
-def test_a_loss_that_answers_with_one_number_for_all_rows_is_refused():
+def test_a_loss_that_returns_one_number_for_all_rows_is_refused():
     X, y = draw()
     with pytest.raises(ValueError, match=r"^The loss .* must return one value per row to be used with"):
         net(loss=one_number, column_groups=None).fit(X, y, counts())
@@ -266,7 +266,7 @@ def test_a_loss_that_answers_with_one_number_for_all_rows_is_refused():
     net(loss=torch.nn.L1Loss, column_groups=None).fit(X, y, counts())
 
 
-def test_training_goes_on_with_weights():
+def test_partial_fit_takes_sample_weights():
     X, y = draw()
     weight = counts(low=1)
     weighted = net().fit(X, y, weight).partial_fit(X, y, weight)

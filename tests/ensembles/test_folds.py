@@ -17,32 +17,32 @@ def fitted(**params):
 
 
 @pytest.mark.parametrize("n_rows", [2, 3, 5, 53])
-def test_folds_part_all_rows(n_rows):
+def test_folds_partition_all_rows(n_rows):
     parts = [next(Fold(5, index, seed=3).split(np.zeros(n_rows))) for index in range(min(5, n_rows))]
     assert sorted(row for _, left_out in parts for row in left_out) == list(range(n_rows))
     for train, left_out in parts:
         assert sorted([*train, *left_out]) == list(range(n_rows))
 
 
-def test_each_row_is_left_out_by_as_many_members():
+def test_each_row_is_held_out_by_the_same_number_of_members():
     counts = sum(np.isin(np.arange(53), member._left_out(Y)).astype(int) for member in fitted().members_)
     assert set(counts) == {2}
 
 
 @pytest.mark.parametrize("n_members", [3, 5, 8])
-def test_numbers_of_members_that_left_a_row_out_differ_by_one_at_most(n_members):
+def test_the_numbers_of_members_that_hold_out_a_row_differ_by_at_most_one(n_members):
     members = fitted(n_members=n_members).members_
     counts = sum(np.isin(np.arange(53), member._left_out(Y)).astype(int) for member in members)
     assert np.ptp(counts) <= 1
 
 
-def test_once_all_rows_are_shared_out_they_are_shared_out_otherwise():
+def test_rows_are_shuffled_again_after_all_folds_are_used():
     members = fitted().members_
     parts = {frozenset(member._left_out(Y).tolist()) for member in members}
     assert len(parts) == 10
 
 
-def test_both_kinds_of_a_mixed_ensemble_leave_the_same_rows_out():
+def test_both_groups_of_a_mixed_ensemble_hold_out_the_same_rows():
     members = fitted(numeric_embedding="mixed").members_
     for plain, bent in zip(members[::2], members[1::2], strict=True):
         assert plain.embedding_ is None
@@ -51,7 +51,7 @@ def test_both_kinds_of_a_mixed_ensemble_leave_the_same_rows_out():
 
 
 @pytest.mark.parametrize("bootstrap", [False, True])
-def test_a_member_never_learns_from_rows_that_it_left_out(bootstrap):
+def test_a_member_is_not_trained_on_its_held_out_rows(bootstrap):
     for member in fitted(bootstrap=bootstrap).members_:
         train, valid = member.get_split_datasets(X.astype("float32"), Y)
         left_out = set(member._left_out(Y))
@@ -59,5 +59,5 @@ def test_a_member_never_learns_from_rows_that_it_left_out(bootstrap):
         assert not left_out & {int(i) for i in np.asarray(train.indices)}
 
 
-def test_without_a_linear_path_each_member_is_the_net_that_its_seed_gives():
+def test_without_a_linear_path_each_member_equals_a_single_net_of_its_seed():
     assert all(member._fold is None for member in fitted(linear_path=False).members_)

@@ -1,4 +1,4 @@
-"""Inputs as they come: scaled, filled in, coded and bent, so that nothing has to stand before the net."""
+"""Preprocessing inside of the net: scaling, imputation, one-hot encoding and piecewise-linear encoding."""
 
 import re
 
@@ -58,16 +58,16 @@ def test_columns_of_any_unit_have_mean_0_and_deviation_1(power, shift):
     assert_allclose(values.std(axis=0), 1, atol=1e-4)
 
 
-def test_columns_that_tell_nothing_new_are_left_out():
+def test_constant_and_duplicate_columns_are_dropped():
     table = np.column_stack([X[:, 0], np.full(60, 3.0), X[:, 0], X[:, 1], np.full(60, 1e6)])
     assert encoded(table).shape == (60, 2)
 
 
-def test_a_table_of_constants_still_has_an_input():
+def test_a_table_of_constants_keeps_one_input():
     assert_array_equal(encoded(np.full((5, 3), 7.0)), np.zeros((5, 1)))
 
 
-def test_a_missing_value_is_the_median_and_another_input_says_so():
+def test_a_missing_value_is_imputed_by_the_median_with_an_indicator():
     table = X.copy()
     table[:5, 1] = np.nan
     values = encoded(table, scale=False)
@@ -75,19 +75,19 @@ def test_a_missing_value_is_the_median_and_another_input_says_so():
     assert_array_equal(values[:, 4], np.arange(60) < 5)
 
 
-def test_a_column_that_misses_values_only_later_is_filled_in():
+def test_values_missing_only_in_predict_are_imputed():
     encoder = InputEncoder.of_table(X, scale=False)
     later = X[:2].copy()
     later[0, 2] = np.nan
     assert_allclose(encoder.transform(later)[0, 2], np.median(X[:, 2]), rtol=1e-6)
 
 
-def test_a_column_of_nothing_but_missing_values_is_left_out():
+def test_a_column_without_any_value_is_dropped():
     assert encoded(np.column_stack([X[:, 0], np.full(60, np.nan)])).shape == (60, 1)
 
 
 @given(st.floats(1, 1e300), st.booleans())
-def test_what_lies_far_outside_is_moved_near_to_what_was_seen(size, below):
+def test_inputs_far_outside_the_training_range_are_clipped(size, below):
     encoder = InputEncoder.of_table(X, scale=True)
     far = np.full((1, 4), -size if below else size)
     seen = encoder.transform(X)
@@ -100,33 +100,33 @@ def test_what_lies_far_outside_is_moved_near_to_what_was_seen(size, below):
 
 
 @given(st.lists(st.floats(-5, 5), min_size=2, max_size=20))
-def test_bent_inputs_never_fall_where_the_input_rises(values):
-    bent = PiecewiseLinear.fit(X[:, :1].astype("float32"))
-    parts = np.asarray(bent.transform(np.sort(np.array(values, dtype="float32"))[:, None]))
-    assert parts.shape[1] == bent.n_encoded
-    assert (np.diff(parts, axis=0) >= 0).all()
+def test_bins_are_monotonic(values):
+    encoding = PiecewiseLinear.fit(X[:, :1].astype("float32"))
+    bins = np.asarray(encoding.transform(np.sort(np.array(values, dtype="float32"))[:, None]))
+    assert bins.shape[1] == encoding.n_encoded
+    assert (np.diff(bins, axis=0) >= 0).all()
 
 
-def test_a_part_begins_to_fill_when_the_one_before_is_full():
-    bent = PiecewiseLinear.fit(X[:, :1])
-    low, high = (bent.transform(np.array([[value]]))[0, 1:] for value in (-100.0, 100.0))
-    filled = (bent.transform(X[:, :1])[:, 1:] - low) / (high - low)
+def test_a_bin_rises_only_above_the_previous_bin():
+    encoding = PiecewiseLinear.fit(X[:, :1])
+    low, high = (encoding.transform(np.array([[value]]))[0, 1:] for value in (-100.0, 100.0))
+    filled = (encoding.transform(X[:, :1])[:, 1:] - low) / (high - low)
     assert ((filled > -1e-9) & (filled < 1 + 1e-9)).all()
     assert ((filled[:, 1:] < 1e-9) | (filled[:, :-1] > 1 - 1e-9)).all()
-    # Its edges are quantiles: in each part ends an equal share of the rows.
+    # The edges are quantiles: each bin has the same number of rows, within one.
     reached = (filled > 1 - 1e-9).sum(axis=0)
     assert np.ptp(np.diff(np.concatenate([[60], reached]))) <= 1
 
 
 @given(st.floats(0.01, 100), st.floats(-100, 100))
-def test_the_parts_of_a_column_do_not_hang_on_its_unit(factor, shift):
-    parts, other = (PiecewiseLinear.fit(table).transform(table)[:, 4:] for table in (X, factor * X + shift))
-    assert_allclose(parts, other, atol=1e-6)
-    assert_allclose(parts.mean(axis=0), 0, atol=1e-9)
-    assert_allclose(parts.std(axis=0), parts.std(), rtol=1e-9)
+def test_bins_do_not_depend_on_the_unit(factor, shift):
+    bins, other = (PiecewiseLinear.fit(table).transform(table)[:, 4:] for table in (X, factor * X + shift))
+    assert_allclose(bins, other, atol=1e-6)
+    assert_allclose(bins.mean(axis=0), 0, atol=1e-9)
+    assert_allclose(bins.std(axis=0), bins.std(), rtol=1e-9)
 
 
-def test_a_column_upside_down_is_encoded_upside_down():
+def test_a_negated_column_has_a_negated_encoding():
     assert_allclose(encoded(-X), -encoded(X), atol=1e-6)
 
 
@@ -142,15 +142,15 @@ def test_nets_in_double_precision_have_inputs_in_double_precision():
         torch.set_default_dtype(before)
 
 
-def test_bent_inputs_say_no_more_beyond_the_ends():
-    bent = PiecewiseLinear.fit(X.astype("float32"))
-    ends, beyond = (bent.transform(np.full((1, 4), value, "float32"))[:, 4:] for value in (X.max(), 100.0))
+def test_bins_are_constant_outside_the_training_range():
+    encoding = PiecewiseLinear.fit(X.astype("float32"))
+    ends, beyond = (encoding.transform(np.full((1, 4), value, "float32"))[:, 4:] for value in (X.max(), 100.0))
     assert_array_equal(ends, beyond)
 
 
-def test_a_column_of_two_values_is_not_bent():
-    bent = PiecewiseLinear.fit(np.column_stack([X[:, 0], X[:, 1] > 0]).astype("float32"))
-    assert [len(edges) for edges in bent.edges] == [9, 0]
+def test_a_column_of_two_values_has_no_bins():
+    encoding = PiecewiseLinear.fit(np.column_stack([X[:, 0], X[:, 1] > 0]).astype("float32"))
+    assert [len(edges) for edges in encoding.edges] == [9, 0]
 
 
 # Nets.
@@ -164,7 +164,7 @@ def test_a_scaler_in_front_changes_nothing(unit):
     assert_allclose(behind.predict(table), alone.predict(table), rtol=1e-3, atol=1e-3)
 
 
-def test_columns_of_very_different_units_count_alike():
+def test_the_units_of_columns_do_not_matter():
     units = np.array([1e-6, 1.0, 1e6, 1e12])
     assert_allclose(make_net().fit(X * units, Y).predict(X * units), make_net().fit(X, Y).predict(X), atol=1e-3)
 
@@ -175,7 +175,7 @@ def test_whole_numbers_far_from_zero_keep_their_digits():
     assert len(np.unique(encoder.transform(table)[:, 0])) == 60
 
 
-def test_gaps_that_come_later_are_filled_in_wherever_a_net_reads():
+def test_later_missing_values_are_imputed_in_every_method():
     gaps = X.copy()
     gaps[:3, 1] = np.nan
     gaps[2:6, 3] = np.nan
@@ -189,7 +189,7 @@ def test_gaps_that_come_later_are_filled_in_wherever_a_net_reads():
 
 @given(st.permutations(range(60)))
 @settings(max_examples=10, deadline=None)
-def test_what_an_encoder_learns_does_not_hang_on_the_order_of_rows(order):
+def test_the_encoder_does_not_depend_on_the_order_of_rows(order):
     table = X.copy()
     table[:5, 1] = np.nan
     one, other = (InputEncoder.of_table(rows, scale=True).transform(table) for rows in (table, table[list(order)]))
@@ -206,14 +206,14 @@ def test_what_an_encoder_learns_does_not_hang_on_the_order_of_rows(order):
     ],
     ids=str,
 )
-def test_searches_read_frames_with_words_and_gaps(library, grid):
+def test_searches_take_data_frames_with_categories_and_missing_values(library, grid):
     table = frame() if library == "pandas" else pl.DataFrame(frame().to_dict("list"))
     ours, theirs = (search(make_net(), grid, cv=2).fit(table, Y) for search in (BatchedGridSearchCV, GridSearchCV))
     assert_allclose(ours.cv_results_["mean_test_score"], theirs.cv_results_["mean_test_score"], rtol=1e-3)
     assert ours.sequential_fits_ == {}
 
 
-def test_pipelines_and_cross_validation_take_frames_as_they_come():
+def test_pipelines_and_cross_validation_take_raw_data_frames():
     behind = make_pipeline(FunctionTransformer(), make_net()).fit(frame(), Y)
     assert_array_equal(behind.predict(frame()), make_net().fit(frame(), Y).predict(frame()))
     assert np.isfinite(cross_val_predict(make_net(), frame(), Y, cv=3)).all()
@@ -229,7 +229,7 @@ def test_pipelines_and_cross_validation_take_frames_as_they_come():
         ("category", ["a", "b", None]),
     ],
 )
-def test_every_kind_of_gap_is_one(kind, values):
+def test_every_kind_of_missing_value_is_recognised(kind, values):
     table = pd.DataFrame({"x": pd.array(values * 20, dtype=kind)})
     net = make_net(numeric_embedding=None).fit(table, Y)
     inputs = net._encoded(net._check_inputs(table))
@@ -238,7 +238,7 @@ def test_every_kind_of_gap_is_one(kind, values):
 
 
 @pytest.mark.parametrize("kind", [pl.String, pl.Categorical, pl.Enum(["u", "w"])], ids=str)
-def test_words_of_polars_are_words(kind):
+def test_strings_of_polars_are_categories(kind):
     table = pl.DataFrame({"a": [1.0, None, 3.0] * 20, "b": ["u", None, "w"] * 20, "c": [True, False, None] * 20})
     table = table.with_columns(pl.col("b").cast(kind))
     net = make_net().fit(table, Y)
@@ -254,14 +254,14 @@ def test_a_numbered_category_is_the_same_whether_others_are_missing_or_not():
     assert_array_equal(encoder.transform(whole).sum(axis=1), [1, 1])
 
 
-def test_a_frame_of_words_alone_is_a_table():
+def test_a_data_frame_of_categories_alone_is_accepted():
     table = pd.DataFrame({"kind": ["a", "b"] * 30})
     y = np.where(table["kind"] == "a", 1.0, 5.0) + 0.01 * X[:, 0]
     assert make_net(max_epochs=20, n_members=4).fit(table, y).score(table, y) > 0.9
 
 
 @pytest.mark.parametrize("library", ["pandas", "polars"])
-def test_a_frame_with_words_booleans_and_gaps_needs_no_preparation(library):
+def test_a_data_frame_with_categories_booleans_and_missing_values_is_accepted(library):
     table = frame() if library == "pandas" else pl.DataFrame(frame().to_dict("list"))
     net = make_net(max_epochs=20, n_members=4).fit(table, Y)
     assert net.score(table, Y) > 0.3
@@ -270,7 +270,7 @@ def test_a_frame_with_words_booleans_and_gaps_needs_no_preparation(library):
     assert_allclose(net.predict(table[:3]), net.predict(table)[:3], rtol=1e-5)
 
 
-def test_categories_that_are_new_or_missing_are_predicted_for():
+def test_unseen_and_missing_categories_are_accepted_in_predict():
     net = make_net().fit(frame(), Y)
     later = frame(3)
     later["place"] = ["west", None, np.nan]
@@ -278,19 +278,19 @@ def test_categories_that_are_new_or_missing_are_predicted_for():
     assert np.isfinite(net.predict(later)).all()
 
 
-def test_a_missing_category_is_one_of_its_own():
+def test_missing_values_form_a_category():
     table = pd.DataFrame({"kind": ["a", None, "b", np.nan], "x": [1.0, 2.0, 3.0, 4.0]})
     coded = TableEncoder.fit(table).transform(table)
     assert coded.shape == (4, 4)
     assert_array_equal(coded[1, 1:], coded[3, 1:])
 
 
-def test_numbers_kept_as_objects_are_numbers():
+def test_numbers_of_object_dtype_are_numeric():
     table = pd.DataFrame({"x": np.array([1, 2.5, None], dtype=object)})
     assert not TableEncoder.is_for(table)
 
 
-def test_rare_categories_are_one():
+def test_infrequent_categories_are_merged():
     table = pd.DataFrame({"kind": [f"k{i}" for i in range(80)]})
     assert TableEncoder.fit(table).transform(table).shape[1] <= 50
 
@@ -304,7 +304,7 @@ def test_rare_categories_are_one():
         (lambda t: t.assign(count="many"), "could not convert string to float"),
         (lambda t: t.assign(count=np.inf), "infinity"),
     ],
-    ids=["absent", "renamed", "in another order", "words for numbers", "infinite"],
+    ids=["absent", "renamed", "in another order", "strings for numbers", "infinite"],
 )
 def test_other_columns_than_in_fit_are_refused(changed, message):
     net = make_net().fit(frame(), Y)
@@ -312,7 +312,7 @@ def test_other_columns_than_in_fit_are_refused(changed, message):
         net.predict(changed(frame()))
 
 
-def test_missing_inputs_and_words_are_refused_where_nobody_asked_for_them():
+def test_missing_values_and_categories_are_refused_without_the_parameters():
     gaps = X.copy()
     gaps[3, 1] = np.nan
     for net in (make_net(missing_inputs="error"), make_net(effort=None, n_members=1)):
@@ -322,7 +322,7 @@ def test_missing_inputs_and_words_are_refused_where_nobody_asked_for_them():
         make_net(categorical_inputs="error").fit(frame().drop(columns="size"), Y)
 
 
-def test_a_frame_with_words_is_told_the_way_out_for_its_gaps():
+def test_missing_values_beside_categories_are_refused_with_the_way_out():
     with pytest.raises(ValueError, match=r"NaN: 'size' has 9.*missing_inputs='impute'"):
         make_net(missing_inputs="error").fit(frame(), Y)
 
@@ -336,12 +336,12 @@ def test_a_frame_with_words_is_told_the_way_out_for_its_gaps():
     ],
     ids=["dates", "complex", "a name twice"],
 )
-def test_columns_that_are_neither_words_nor_numbers_are_refused_by_name(changed, message):
+def test_columns_that_are_neither_categories_nor_numbers_are_named(changed, message):
     with pytest.raises(ValueError, match=message):
         make_net().fit(changed(frame()), Y)
 
 
-def test_impute_alone_leaves_the_columns_as_they_are():
+def test_impute_alone_does_not_scale_columns():
     gaps = X.copy()
     gaps[3, 1] = np.nan
     net = MultiOutputMLPRegressor(effort=None, missing_inputs="impute", max_epochs=1, random_state=0).fit(gaps, Y)
@@ -388,7 +388,7 @@ def test_each_channel_is_scaled(images, params, axis):
     ids=["images", "signals", "flat", "channels"],
 )
 @pytest.mark.parametrize("cls", [MultiOutputCNNRegressor, MultiHeadRegressor])
-def test_places_of_one_value_stay_where_they_are(images, params, cls):
+def test_constant_pixels_are_encoded_as_zeros(images, params, cls):
     images = images.copy()
     images[..., :2] = 7
     params = {**params, "trunk": "cnn"} if cls is MultiHeadRegressor else params
@@ -400,7 +400,7 @@ def test_places_of_one_value_stay_where_they_are(images, params, cls):
     assert np.isfinite(net.predict(images)).all()
 
 
-def test_a_search_over_ways_to_read_images_scales_each_candidates_own_channels():
+def test_a_search_over_channel_axes_scales_the_channels_of_each_candidate():
     images, y = IMAGES[:, :, 0], Y[:20]
     net = MultiOutputCNNRegressor(max_epochs=3, random_state=0)
     grid = {"spatial_dims": [2, 1]}
@@ -409,7 +409,7 @@ def test_a_search_over_ways_to_read_images_scales_each_candidates_own_channels()
 
 
 @pytest.mark.parametrize("missing_inputs", ["auto", "error"])
-def test_gaps_in_images_are_refused(missing_inputs):
+def test_missing_values_in_images_are_refused(missing_inputs):
     images = IMAGES[:, 1, 0].copy()
     images[2, 3] = np.nan
     with pytest.raises(ValueError, match="Input X contains NaN") as raised:
@@ -441,7 +441,7 @@ def test_images_of_one_value_stay_finite():
     assert np.isfinite(net.predict(np.zeros((2, 4, 4)))).all()
 
 
-def test_dates_are_refused_and_nobody_is_told_to_code_them_as_categories():
+def test_dates_are_refused_without_advice_for_categories():
     table = frame().assign(day=pd.date_range("2026-01-01", periods=60))
     with pytest.raises(
         ValueError, match=r"column 'day', must hold numbers\. Got dtype datetime64.*ColumnTransformer\.$"
@@ -449,12 +449,12 @@ def test_dates_are_refused_and_nobody_is_told_to_code_them_as_categories():
         make_net().fit(table, Y)
 
 
-def test_a_dataset_of_the_users_is_encoded_as_its_inputs_are():
+def test_a_skorch_dataset_is_encoded_like_its_inputs():
     net = make_net().fit(1000 * X, Y)
     assert_array_equal(net.predict(Dataset(1000 * X)), net.predict(1000 * X))
 
 
-def test_flat_images_are_no_table_to_heads_either():
+def test_flat_images_are_not_encoded_as_a_table_by_multi_head_nets():
     flat = IMAGES.reshape(20, -1)
     net = MultiHeadRegressor(trunk="cnn", image_shape=(3, 6, 5), effort="fast", max_epochs=1).fit(flat, Y[:20])
     assert not hasattr(net, "members_")
@@ -522,7 +522,7 @@ def test_weighted_images_are_scaled_as_repeated_ones():
     assert_allclose(weighted, repeated, rtol=1e-9)
 
 
-def test_rows_of_weight_zero_do_not_exist_for_the_default():
+def test_rows_of_weight_zero_do_not_affect_the_default():
     table, wild = with_gaps(), with_gaps()
     keep = np.arange(60) % 5 > 0
     wild[~keep] = 1e6
@@ -531,7 +531,7 @@ def test_rows_of_weight_zero_do_not_exist_for_the_default():
     assert_array_equal(weighted.predict(table), net.fit(table[keep], Y[keep]).predict(table))
 
 
-def test_weights_of_columns_weigh_inputs_by_their_mean():
+def test_sample_weights_per_column_weight_inputs_by_their_mean():
     of_columns = np.column_stack([COUNTS, 3 * COUNTS[::-1]])
     given = {"missing_inputs": "impute", "effort": None, "max_epochs": 1, "scale_inputs": True}
     encoders = [

@@ -1,4 +1,4 @@
-"""Intervals that hold for any loss: the guarantee of split-conformal prediction."""
+"""Split-conformal prediction: the coverage guarantee for any regressor."""
 
 import pickle
 import re
@@ -22,7 +22,7 @@ from skmulti.prediction import SplitConformalRegressor
 
 
 class Zero(RegressorMixin, BaseEstimator):
-    """Predicts zero in every column, whatever it is fitted to; so that residuals are the targets."""
+    """Predicts zero in every column, whatever it is fitted to, so that residuals are the targets."""
 
     def fit(self, X, y, flag=None):
         self.shape_, self.flag_, self.n_rows_ = np.shape(y)[1:], flag, len(X)
@@ -33,11 +33,11 @@ class Zero(RegressorMixin, BaseEstimator):
 
 
 def half_width(residuals, coverage):
-    """Return the width that a fit gives where all residuals but the held-out ones are zero."""
+    """Return the half width of a fit in which only held-out rows have residuals other than zero."""
     n = len(residuals)
     conformal = SplitConformalRegressor(Zero(), coverage=coverage, calibration_fraction=n / (n + 1), random_state=0)
     y = np.asarray(residuals, dtype=float)
-    # One row more goes to the estimator; all are permuted, so each is drawn with the same residual twice.
+    # One additional row is for the estimator; the same split is drawn here to place the residuals in held-out rows.
     X = np.arange(n + 1)[:, None]
     held_out = train_test_split(X, test_size=n / (n + 1), random_state=np.random.RandomState(0).randint(2**31 - 1))[1]
     targets = np.zeros(n + 1)
@@ -50,21 +50,21 @@ def half_width(residuals, coverage):
     # ceil((n + 1) * coverage), by hand
     [(9, 0.9, 9), (10, 0.9, 10), (19, 0.9, 18), (99, 0.9, 90), (4, 0.5, 3), (5, 0.5, 3), (99, 0.99, 99), (39, 0.8, 32)],
 )
-def test_the_half_width_is_the_residual_of_the_rank_of_the_guarantee(n, coverage, rank):
+def test_the_half_width_is_the_residual_of_the_guaranteed_rank(n, coverage, rank):
     sizes = np.random.default_rng(0).permutation(np.arange(1, n + 1))
     signs = np.where(np.arange(n) % 2, 1, -1)
     assert half_width(sizes * signs, coverage) == rank
 
 
 @pytest.mark.parametrize(("n", "coverage"), [(8, 0.9), (1, 0.6), (98, 0.995), (3, 0.8)])
-def test_too_few_rows_for_the_guarantee_give_an_infinite_interval(n, coverage):
+def test_too_few_held_out_rows_give_an_infinite_half_width(n, coverage):
     assert half_width(np.arange(n), coverage) == np.inf
 
 
 @pytest.mark.parametrize(
     ("n_rows", "coverage", "n_held_out", "enough"), [(30, 0.9, 6, 9), (100, 0.99, 20, 99), (40, 0.95, 8, 19)]
 )
-def test_a_coverage_that_the_held_out_rows_cannot_give_is_refused(n_rows, coverage, n_held_out, enough):
+def test_a_coverage_that_needs_more_held_out_rows_is_refused(n_rows, coverage, n_held_out, enough):
     X, y = np.zeros((n_rows, 1)), np.arange(2.0 * n_rows).reshape(-1, 2)
     conformal = SplitConformalRegressor(Zero(), coverage=coverage, random_state=0).fit(X, y)
     assert conformal.predict(X).shape == y.shape
@@ -80,7 +80,7 @@ def test_a_coverage_that_the_held_out_rows_cannot_give_is_refused(n_rows, covera
     assert np.isfinite(conformal.predict_interval(X)).all()
 
 
-def test_too_few_targets_of_one_column_are_enough_to_refuse():
+def test_one_column_with_too_few_held_out_targets_is_refused():
     X, y = np.zeros((100, 1)), np.ones((100, 2))
     y[5:, 1] = np.nan
     conformal = SplitConformalRegressor(Zero(), calibration_fraction=0.5, random_state=0).fit(X, y)
@@ -90,7 +90,7 @@ def test_too_few_targets_of_one_column_are_enough_to_refuse():
 
 @settings(deadline=None, max_examples=50)
 @given(st.integers(1, 60), st.floats(0.01, 0.99))
-def test_the_rank_is_the_least_that_keeps_the_promise(n, coverage):
+def test_the_rank_is_the_smallest_with_the_guaranteed_coverage(n, coverage):
     width = half_width(np.arange(1, n + 1), coverage)
     # Of n + 1 exchangeable residuals the new one is at most the k-th of the others with probability k / (n + 1).
     if width == np.inf:
@@ -113,7 +113,7 @@ def test_exchangeable_rows_are_covered_as_often_as_the_theorem_says():
     assert abs(np.mean(hits) - 0.8) < 0.04
 
 
-def test_on_real_measurements_each_column_is_covered_as_promised_on_average():
+def test_real_measurements_are_covered_on_average():
     X, y = load_breast_cancer_measurements(return_X_y=True)
     covered, names = [], load_breast_cancer_measurements().target_names
     for seed in range(20):
@@ -127,7 +127,7 @@ def test_on_real_measurements_each_column_is_covered_as_promised_on_average():
     assert ((by_column > 0.88) & (by_column < 0.92)).all()
 
 
-def test_an_interval_lies_evenly_round_the_prediction():
+def test_intervals_are_symmetric_around_the_prediction():
     X, y = load_breast_cancer_measurements(return_X_y=True)
     conformal = SplitConformalRegressor(Ridge(), random_state=0).fit(X, y)
     interval, y_pred = conformal.predict_interval(X), conformal.predict(X)
@@ -137,7 +137,7 @@ def test_an_interval_lies_evenly_round_the_prediction():
     assert (conformal.n_calibration_ == 114).all()
 
 
-def test_the_estimator_never_sees_the_rows_that_measure_it():
+def test_the_estimator_is_not_fitted_on_held_out_rows():
     X, y = np.arange(50.0)[:, None], np.random.default_rng(0).normal(size=50)
     conformal = SplitConformalRegressor(Zero(), calibration_fraction=0.3, random_state=0)
     conformal.fit(X, y, flag="passed on")
@@ -147,7 +147,7 @@ def test_the_estimator_never_sees_the_rows_that_measure_it():
     assert not hasattr(conformal.estimator, "flag_")
 
 
-def test_one_dimensional_targets_give_one_dimension_less():
+def test_one_dimensional_targets_give_arrays_with_one_dimension_less():
     X, y = load_breast_cancer_measurements(return_X_y=True)
     conformal = SplitConformalRegressor(Ridge(), random_state=0).fit(X, y[:, 0])
     assert conformal.predict(X).shape == (569,)
@@ -157,7 +157,7 @@ def test_one_dimensional_targets_give_one_dimension_less():
     np.testing.assert_allclose(both.predict_interval(X)[:, 0], conformal.predict_interval(X))
 
 
-def test_missing_targets_are_left_out_of_their_column():
+def test_missing_targets_are_skipped_in_their_column():
     X = np.zeros((100, 1))
     y = np.random.default_rng(0).normal(size=(100, 2))
     holes = y.copy()
@@ -187,7 +187,7 @@ def angles(n=200):
 
 
 @pytest.mark.parametrize("in_pipeline", [False, True], ids=["net", "pipeline"])
-def test_angles_of_our_nets_are_measured_the_shorter_way_round(in_pipeline):
+def test_residuals_of_angles_take_the_shorter_way_round(in_pipeline):
     X, y = angles()
     net = MultiOutputMLPRegressor((8,), effort=None, loss={"angle": "circular"}, max_epochs=30, lr=0.01, random_state=0)
     model = make_pipeline(StandardScaler(), net) if in_pipeline else net
@@ -201,7 +201,7 @@ def test_angles_of_our_nets_are_measured_the_shorter_way_round(in_pipeline):
     np.testing.assert_array_equal(conformal.half_widths_, residuals[36])  # rank ceil(41 * 0.9) = 37
 
 
-def test_nets_with_missing_targets_have_intervals_too():
+def test_nets_with_missing_targets_have_intervals():
     X, y = angles()
     holes = y.mask(np.random.default_rng(1).random(y.shape) < 0.4)
     net = MultiOutputMLPRegressor(
@@ -225,7 +225,7 @@ def test_clone_pickle_and_score():
     np.testing.assert_array_equal(clone(fitted).fit(X, y).half_widths_, fitted.half_widths_)
 
 
-def test_names_of_features_are_kept():
+def test_feature_names_are_those_of_the_estimator():
     X, y = load_breast_cancer_measurements(return_X_y=True, as_frame=True)
     fitted = SplitConformalRegressor(LinearRegression(), random_state=0).fit(X, y)
     assert list(fitted.feature_names_in_) == list(X.columns)
@@ -257,7 +257,7 @@ def test_bad_parameters_are_refused_in_fit(params, start):
         conformal.fit(np.zeros((9, 1)), np.zeros(9))
 
 
-def test_a_wrapper_that_was_not_fitted_says_so():
+def test_an_unfitted_wrapper_raises_not_fitted_error():
     conformal = SplitConformalRegressor(Ridge())
     for ask in (conformal.predict, conformal.predict_interval, lambda X: conformal.score(X, np.zeros(3))):
         with pytest.raises(NotFittedError):
@@ -265,7 +265,7 @@ def test_a_wrapper_that_was_not_fitted_says_so():
 
 
 @pytest.mark.parametrize("with_pipeline", [False, True])
-def test_weights_go_to_the_rows_that_the_estimator_is_fitted_on(with_pipeline):
+def test_sample_weights_are_those_of_the_fitted_rows(with_pipeline):
     rng = np.random.default_rng(0)
     X, weight = rng.normal(size=(60, 2)), rng.uniform(0.1, 5, size=60)
     y = X @ [1.0, -2.0] + rng.normal(size=60)

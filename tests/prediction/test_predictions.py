@@ -43,7 +43,7 @@ def fitted():
     return net().fit(*draw())
 
 
-def test_the_spread_comes_beside_the_prediction_in_the_users_units(fitted):
+def test_return_std_is_in_the_users_units(fitted):
     X, _ = draw()
     y_pred, y_std = fitted.predict(X, return_std=True, columns=SPREADS)
     assert y_pred.shape == y_std.shape == (80, 5)
@@ -64,7 +64,7 @@ def test_quantiles_are_those_of_scipy_with_the_predicted_mean_and_spread(fitted,
     np.testing.assert_array_equal(counts, stats.poisson(fitted.predict(X)[:, 2]).ppf(level))
 
 
-def test_an_interval_lies_between_two_quantiles(fitted):
+def test_an_interval_has_quantiles_as_its_ends(fitted):
     X, _ = draw()
     for coverage, ends in ((0.9, [0.05, 0.95]), (0.5, [0.25, 0.75])):
         interval = fitted.predict_interval(X, coverage, columns=SPREADS)
@@ -75,14 +75,14 @@ def test_an_interval_lies_between_two_quantiles(fitted):
     )
 
 
-def test_the_interval_of_an_angle_lies_round_its_prediction(fitted):
+def test_the_interval_of_an_angle_is_around_its_prediction(fitted):
     X, _ = draw()
     interval, y_pred = fitted.predict_interval(X, 0.8, columns="angle"), fitted.predict(X)[:, 1]
     np.testing.assert_allclose(interval.mean(1), y_pred, atol=1e-3)
     assert (np.diff(interval, axis=1) < 360).all()
 
 
-def test_the_likelihood_is_that_of_scipy_with_what_is_predicted(fitted):
+def test_the_likelihood_is_that_of_scipy_with_the_predicted_parameters(fitted):
     X, y = draw(seed=1)
     y_pred, y_std = fitted.predict(X, return_std=True, columns=["length", "angle", "count"])
     length = -stats.norm(y_pred[:, 0], y_std[:, 0]).logpdf(y["length"])
@@ -107,7 +107,7 @@ def test_the_likelihood_is_that_of_scipy_with_what_is_predicted(fitted):
 
 
 @pytest.mark.parametrize("loss", ["gaussian_nll", "laplace_nll", StudentTNLL(df=3.0)], ids=str)
-def test_a_unit_a_thousand_times_smaller_moves_the_likelihood_by_its_logarithm(loss):
+def test_a_smaller_unit_shifts_the_likelihood_by_its_logarithm(loss):
     X, y = draw()
     first = net(loss=loss, column_groups=None).fit(X, y["length"])
     second = net(loss=loss, column_groups=None).fit(X, 1000 * y["length"])
@@ -118,7 +118,7 @@ def test_a_unit_a_thousand_times_smaller_moves_the_likelihood_by_its_logarithm(l
     np.testing.assert_allclose(shift, np.log(1000), rtol=1e-3)
 
 
-def test_a_net_without_scaled_targets_speaks_the_same_units():
+def test_predictions_without_target_scaling_are_in_the_same_units():
     X, y = draw()
     one = net(loss="gaussian_nll", column_groups=None, scale_targets=False).fit(X, y["price"])
     y_pred, y_std = one.predict(X, return_std=True)
@@ -144,7 +144,7 @@ def test_a_net_without_scaled_targets_speaks_the_same_units():
     ],
     ids=str,
 )
-def test_columns_are_asked_for_by_name_group_or_position(fitted, columns, positions):
+def test_columns_are_selected_by_name_group_or_position(fitted, columns, positions):
     X, _ = draw()
     np.testing.assert_array_equal(fitted.predict(X, columns=columns), fitted.predict(X)[:, positions])
 
@@ -152,7 +152,7 @@ def test_columns_are_asked_for_by_name_group_or_position(fitted, columns, positi
 @pytest.mark.parametrize(
     ("columns", "axes"), [("length", ()), (0, ()), (["length"], (1,)), (("length",), (1,)), ("uv", (2,))], ids=str
 )
-def test_one_column_asked_for_by_name_or_position_has_the_shape_that_it_has_in_y(fitted, columns, axes):
+def test_one_selected_column_has_the_shape_that_it_has_in_y(fitted, columns, axes):
     X, y = draw()
     y_pred, y_std = fitted.predict(X, return_std=True, columns=columns)
     assert y_pred.shape == y_std.shape == fitted.predict(X, columns=columns).shape == (80, *axes)
@@ -170,7 +170,7 @@ def test_the_name_of_a_group_of_one_column_is_the_name_of_a_group():
     assert alone.predict(X, columns="angle").shape == (80,)
 
 
-def test_a_default_ensemble_answers_for_one_column_in_the_shape_of_that_column():
+def test_a_default_ensemble_predicts_one_column_in_its_shape():
     X, y = draw(60)
     default = MultiOutputMLPRegressor(effort="fast", n_members=2, max_epochs=1, random_state=0).fit(X, y[["u", "v"]])
     y_pred, y_std = default.predict(X, return_std=True, columns="v")
@@ -179,7 +179,7 @@ def test_a_default_ensemble_answers_for_one_column_in_the_shape_of_that_column()
 
 
 @pytest.mark.parametrize("columns", [None, 0, "length", ["length"]], ids=str)
-def test_targets_of_one_dimension_keep_it_whatever_columns_are_asked_for(columns):
+def test_one_dimensional_targets_keep_their_shape_for_any_columns(columns):
     X, y = draw()
     flat = net(loss="gaussian_nll", column_groups=None, max_epochs=1).fit(X, y["length"])
     assert flat.predict(X, columns=columns).shape == (80,)
@@ -203,7 +203,7 @@ def test_an_unknown_column_is_refused_with_the_nearest_name(fitted):
             ask(X, columns="lenght")
 
 
-def test_columns_that_can_not_answer_are_named(fitted):
+def test_columns_without_support_are_named(fitted):
     X, y = draw()
     asks = {
         "standard deviation": lambda: fitted.predict(X, return_std=True),
@@ -233,7 +233,7 @@ def test_levels_and_coverages_out_of_range_are_refused(fitted):
 
 
 @pytest.mark.parametrize("given", ["high", "0.5", None, [], [[0.1, 0.9]], [0.1, [0.2]], True, 1j], ids=repr)
-def test_levels_and_coverages_that_are_no_numbers_are_refused(fitted, given):
+def test_levels_and_coverages_must_be_numbers(fitted, given):
     X, _ = draw()
     for name, ask in (("levels", fitted.predict_quantiles), ("coverage", fitted.predict_interval)):
         message = f"'{name}' must lie between 0 and 1, both excluded. Got {given!r} instead."
@@ -241,7 +241,7 @@ def test_levels_and_coverages_that_are_no_numbers_are_refused(fitted, given):
             ask(X, given, columns="length")
 
 
-def test_a_net_that_was_not_fitted_says_so():
+def test_an_unfitted_net_raises_not_fitted_error():
     X, y = draw()
     asks = [lambda one: one.predict(X, return_std=True), lambda one: one.predict_quantiles(X, 0.5),
             lambda one: one.predict_interval(X), lambda one: one.negative_log_likelihood(X, y),
@@ -251,7 +251,7 @@ def test_a_net_that_was_not_fitted_says_so():
             ask(net())
 
 
-def test_one_dimensional_targets_give_one_dimension_less():
+def test_one_dimensional_targets_give_arrays_with_one_dimension_less():
     X, y = draw()
     one = net(loss="gaussian_nll", column_groups=None).fit(X, y["length"])
     y_pred, y_std = one.predict(X, return_std=True)
@@ -265,7 +265,7 @@ def test_one_dimensional_targets_give_one_dimension_less():
     np.testing.assert_allclose(one.residuals(X, y["length"]), y["length"] - y_pred, rtol=1e-9)
 
 
-def test_several_quantiles_are_read_in_the_users_units():
+def test_several_quantiles_are_in_the_users_units():
     X, y = draw(400)
     one = net(loss=Quantile((0.05, 0.5, 0.95)), column_groups=None, max_epochs=60, batch_size=128).fit(
         X, y[["length", "price"]]
@@ -293,7 +293,7 @@ def test_residuals_of_an_angle_take_the_shorter_way_round(fitted):
     assert (np.abs(y["angle"] - y_pred[:, 1]) > 180).any()
 
 
-def test_a_column_of_one_value_has_no_spread():
+def test_a_constant_column_has_a_standard_deviation_of_zero():
     X, y = draw()
     one = net(loss="gaussian_nll", column_groups=None).fit(X, y.assign(length=5.0)[["length", "price"]])
     y_pred, y_std = one.predict(X, return_std=True)
@@ -303,7 +303,7 @@ def test_a_column_of_one_value_has_no_spread():
     assert np.isfinite(one.negative_log_likelihood(X, y.assign(length=5.0)[["length", "price"]])).all()
 
 
-def test_a_known_noise_that_changes_with_x_is_recovered_within_15_percent():
+def test_heteroscedastic_noise_is_estimated_within_15_percent():
     rng = np.random.default_rng(0)
     X = rng.uniform(-1, 1, (4000, 1)).astype(np.float32)
     noise = 30 * np.exp(X[:, 0])

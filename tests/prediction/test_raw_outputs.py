@@ -25,7 +25,7 @@ class Counts(nn.Module):
         return self.linear(X)
 
 
-def test_many_rows_are_predicted_as_in_parts():
+def test_many_rows_are_predicted_as_in_batches():
     whole = NET.predict(X)
     assert whole.shape == (10_001, 2)
     np.testing.assert_array_equal(whole, np.concatenate([NET.predict(X[:5000]), NET.predict(X[5000:])]))
@@ -33,14 +33,14 @@ def test_many_rows_are_predicted_as_in_parts():
     np.testing.assert_array_equal(whole, NET.predict(X.astype(np.float64)))
 
 
-def test_many_rows_go_through_in_parts_of_whole_blocks():
+def test_many_rows_are_predicted_in_batches_of_whole_blocks():
     net = MultiOutputNetRegressor(Counts, max_epochs=1).fit(X[:100], X[:100, :2])
     net.module_.seen.clear()
     net.predict(X)
     assert net.module_.seen == [4096, 4096, 1812]
 
 
-def test_large_rows_go_through_few_at_a_time():
+def test_large_rows_are_predicted_in_small_batches():
     assert rows_at_once(np.empty((9, 20))) == 4096
     assert rows_at_once(np.empty((9, 3, 600, 600))) == 32
 
@@ -55,7 +55,7 @@ def test_inputs_are_not_copied_and_not_changed():
     np.testing.assert_array_equal(X[:8], before)
 
 
-def test_a_hook_on_a_layer_hears_of_predictions():
+def test_a_hook_on_a_layer_is_called_in_predict():
     net = MultiOutputMLPRegressor((8,), effort=None, max_epochs=1).fit(X[:100], X[:100, :2])
     calls = []
     net.module_.hidden[0].register_forward_hook(lambda *args: calls.append(1))
@@ -63,7 +63,7 @@ def test_a_hook_on_a_layer_hears_of_predictions():
     assert calls == [1]
 
 
-def test_a_hook_on_all_modules_hears_of_predictions():
+def test_a_global_module_hook_is_called_in_predict():
     calls = []
     hook = nn.modules.module.register_module_forward_hook(lambda *args: calls.append(1))
     try:
@@ -73,7 +73,7 @@ def test_a_hook_on_all_modules_hears_of_predictions():
     assert calls
 
 
-def test_layers_that_were_set_to_learn_do_not_learn_in_predictions():
+def test_predict_uses_evaluation_mode():
     net = MultiOutputMLPRegressor((8,), effort=None, dropout=0.5, max_epochs=1).fit(X[:100], X[:100, :2])
     expected = net.predict(X[:9])
     net.module_.hidden[2].train()

@@ -42,7 +42,7 @@ def test_a_key_finds_its_columns(key, positions):
 
 @settings(deadline=None)
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=4, unique=True), st.data())
-def test_names_positions_and_negative_positions_mean_the_same(positions, data):
+def test_names_positions_and_negative_positions_are_equivalent(positions, data):
     key = tuple(data.draw(st.sampled_from([i, i - 4, COLUMNS.names[i]])) for i in positions)
     assert COLUMNS.find(key, parameter="loss") == tuple(positions)
 
@@ -51,7 +51,7 @@ def test_names_positions_and_negative_positions_mean_the_same(positions, data):
     ("key", "hint"),
     [("z", ""), (4, ""), (-5, ""), ("sizes", " Did you mean 'size'?"), ("pos", " Did you mean 'pose'?"), ("", "")],
 )
-def test_an_unknown_key_gets_the_names_there_are(key, hint):
+def test_an_unknown_key_is_refused_with_the_known_names(key, hint):
     message = (
         f"The 'loss' parameter must name columns of y. Got {key!r}, but the columns of y are 'x', 'y', 'w', 'h' "
         f"and its groups are 'size', 'pose', 'w'.{hint}"
@@ -61,13 +61,13 @@ def test_an_unknown_key_gets_the_names_there_are(key, hint):
             COLUMNS.find(wrong, parameter="loss")
 
 
-def test_without_groups_the_message_has_none():
+def test_the_message_without_groups_names_only_columns():
     with refusal("The 'heads' parameter must name columns of y. Got 'z', but the columns of y are 'a', 'b'."):
         Columns(("a", "b")).find("z", parameter="heads")
 
 
 @pytest.mark.parametrize("key", [None, 1.0, True, (), ["x"], {"x"}, np.array([0])], ids=repr)
-def test_what_can_not_be_a_key_is_refused(key):
+def test_an_invalid_key_is_refused(key):
     with refusal(
         "The 'loss' parameter must name columns of y by name, position or a tuple of them. "
         f"Got the key {key!r} instead."
@@ -91,7 +91,7 @@ def test_a_label_is_the_name_of_the_column_or_group(positions, label):
     assert COLUMNS.label(positions) == label
 
 
-def test_groups_may_be_given_in_every_form():
+def test_groups_are_given_as_names_positions_or_tuples():
     columns = resolve_groups(
         ["x", "y", "w", "h"],
         {"pose": ["x", "y"], "size": (2, -1), "all": range(4), "x": "x", "tall": "h"},
@@ -107,12 +107,12 @@ def test_a_group_may_be_an_array_of_names_or_positions():
     assert resolve_groups(list("xywh"), groups, parameter="heads").groups == {"a": (0, 1), "b": (2, 3), "c": (1,)}
 
 
-def test_no_groups_are_none():
+def test_no_groups_give_an_empty_mapping():
     assert resolve_groups(["x"], None, parameter="heads") == Columns(("x",))
 
 
 @pytest.mark.parametrize("groups", [["x"], "x", 3, {1: ["x"]}, {("a",): ["x"]}], ids=repr)
-def test_groups_that_are_no_mapping_of_names_are_refused(groups):
+def test_groups_must_map_names(groups):
     message = f"The 'heads' parameter must map names of groups to columns of y. Got {groups!r} instead."
     with pytest.raises(TypeError, match=f"^{re.escape(message)}$"):
         resolve_groups(["x", "y"], groups, parameter="heads")

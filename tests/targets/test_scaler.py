@@ -45,7 +45,7 @@ def test_each_column_is_standardised_as_scikit_learn_does():
 
 @pytest.mark.parametrize("scale", [1e-6, 1e-3, 1.0, 1e3, 1e6])
 @pytest.mark.parametrize("offset", [0.0, 1.0, -1e3, 1e6])
-def test_targets_come_back(scale, offset):
+def test_inverse_transform_returns_the_targets(scale, offset):
     y = draw(scale, offset=offset * max(scale, 1e-3))
     scaler = TargetScaler.fit(y, each(1), standardize=True)
     back = scaler.inverse_transform(scaler.transform(torch.from_numpy(y)).double().numpy())
@@ -55,7 +55,7 @@ def test_targets_come_back(scale, offset):
 
 @settings(deadline=None)
 @given(st.floats(-6, 6), st.floats(-5, 5))
-def test_a_shift_and_a_factor_leave_what_the_network_learns(log_scale, shift):
+def test_scaled_targets_do_not_depend_on_unit_and_offset(log_scale, shift):
     y = draw(1.0)
     moved = (y + shift) * 10**log_scale
     first, second = (
@@ -65,14 +65,14 @@ def test_a_shift_and_a_factor_leave_what_the_network_learns(log_scale, shift):
 
 
 @pytest.mark.parametrize("constant", [0.0, 5.0, 0.1, -1e6, 1e-6])
-def test_a_constant_column_reads_as_its_constant(constant):
+def test_a_constant_column_is_predicted_as_its_constant(constant):
     y = np.column_stack([np.full(50, constant), draw(1.0, n=50)])
     scaler = TargetScaler.fit(y, each(2), standardize=True)
     assert scaler.transform(torch.from_numpy(y))[:, 0].eq(0).all()
     assert (scaler.inverse_transform(draw(10.0, 10.0, n=50))[:, 0] == constant).all()
 
 
-def test_a_loss_that_forbids_it_keeps_its_column_as_it_is():
+def test_a_loss_without_target_scaling_leaves_its_column_unscaled():
     y = draw(100.0, 100.0, 100.0, 100.0, offset=50.0)
     terms = terms_of((SquaredError(), (0,)), (Poisson(), (1,)), (lambda raw, y: (raw - y) ** 2, (3, 2)))
     scaler = TargetScaler.fit(y, terms, standardize=True)
@@ -82,18 +82,18 @@ def test_a_loss_that_forbids_it_keeps_its_column_as_it_is():
     assert scaler.scale[0] == pytest.approx(y[:, 0].std())
 
 
-def test_an_angle_keeps_its_digits_however_many_times_it_went_round():
+def test_unwrapped_angles_keep_their_precision():
     seconds = 1.7e9 + np.arange(5.0)[:, None]
     scaler = TargetScaler.fit(seconds, terms_of((Circular(period=86400.0), (0,))), standardize=True)
     np.testing.assert_array_equal(scaler.transform(torch.from_numpy(seconds)), np.mod(seconds, 86400.0))
 
 
-def test_a_constant_column_that_may_not_be_scaled_stays():
+def test_a_constant_column_without_target_scaling_is_unscaled():
     scaler = TargetScaler.fit(np.full((9, 1), 90.0), terms_of((Circular(), (0,))), standardize=True)
     assert (scaler.center, scaler.scale) == (0, 1)
 
 
-def test_scaling_may_be_off():
+def test_standardize_false_scales_no_column():
     y = draw(0.01, 900.0, offset=4.0)
     scaler = TargetScaler.fit(y, each(2), standardize=False)
     assert list(scaler.center) == [0, 0]
@@ -101,7 +101,7 @@ def test_scaling_may_be_off():
     np.testing.assert_array_equal(scaler.transform(torch.from_numpy(y)), y.astype(np.float32))
 
 
-def test_columns_of_a_torch_loss_are_scaled_each_for_itself():
+def test_columns_of_a_torch_loss_are_scaled_separately():
     y = draw(1.0, 100.0)
     scaler = TargetScaler.fit(y, terms_of((nn.MSELoss, (0, 1))), standardize=True)
     np.testing.assert_allclose(scaler.scale, y.std(0))
@@ -125,7 +125,7 @@ def test_a_constant_column_of_a_group_is_scaled_with_the_others():
     assert scaler.center[1] == 7.0
 
 
-def test_a_group_of_constant_columns_reads_as_its_constants():
+def test_a_group_of_constant_columns_is_predicted_as_its_constants():
     scaler = TargetScaler.fit(np.tile([3.0, 7.0], (5, 1)), terms_of((Length(), (0, 1))), standardize=True)
     assert scaler.inverse_transform(np.array([[5.0, -5.0]])).tolist() == [[3.0, 7.0]]
 

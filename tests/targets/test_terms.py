@@ -46,7 +46,7 @@ def refusal(message):
 
 
 @pytest.mark.parametrize("loss", ["absolute_error", "mae", AbsoluteError, AbsoluteError(), np.str_("l1")], ids=repr)
-def test_one_loss_is_every_columns(loss):
+def test_one_loss_applies_to_all_columns(loss):
     terms = resolve(loss)
     assert [term.loss for term in terms] == [AbsoluteError()] * 4
     assert [term.name for term in terms] == list(NAMES)
@@ -56,7 +56,7 @@ def test_one_loss_is_every_columns(loss):
 
 
 @pytest.mark.parametrize("kind", [list, tuple, np.array], ids=lambda kind: kind.__name__)
-def test_a_sequence_goes_by_position(kind):
+def test_a_sequence_of_losses_is_by_position(kind):
     found = losses(kind(["huber", "squared_error", "l1", "log_cosh"]))
     assert found == [Huber(), SquaredError(), AbsoluteError(), LogCosh()]
 
@@ -72,12 +72,12 @@ def test_a_sequence_goes_by_position(kind):
     ],
     ids=repr,
 )
-def test_a_mapping_leaves_the_squared_error_to_the_others(loss):
+def test_columns_outside_of_a_mapping_take_the_squared_error(loss):
     assert losses(loss) == [SquaredError(), Huber(), SquaredError(), AbsoluteError()]
 
 
 @pytest.mark.parametrize("key", ["size", ("w", "h"), (2, 3), (-1, "w")], ids=repr)
-def test_a_key_for_several_columns_gives_each_its_term(key):
+def test_a_key_for_several_columns_gives_one_term_per_column(key):
     terms = resolve({key: "huber"})
     assert [term.name for term in terms] == list(NAMES)
     assert [term.loss for term in terms] == [SquaredError(), SquaredError(), Huber(), Huber()]
@@ -105,25 +105,25 @@ def test_a_torch_loss_in_a_sequence_takes_its_column():
     assert [term.columns for term in resolve([nn.MSELoss(), "huber", nn.L1Loss, "mse"])] == [(0,), (1,), (2,), (3,)]
 
 
-def test_terms_stand_in_the_order_of_their_first_columns():
+def test_terms_are_in_the_order_of_their_first_columns():
     terms = resolve({("h", "x"): nn.MSELoss, "w": "huber"})
     assert [term.columns for term in terms] == [(1,), (2,), (3, 0)]
     assert [term.raw for term in terms] == [(0,), (1,), (2, 3)]
 
 
-def test_raw_outputs_of_several_move_the_next_ones():
+def test_several_raw_outputs_of_a_term_shift_those_of_later_terms():
     terms = resolve({"y": "circular", "h": Circular(period=24)})
     assert [term.raw for term in terms] == [(0,), (1, 2), (3,), (4, 5)]
     assert [term.loss for term in terms][1::2] == [Circular(low=0.0), Circular(period=24, low=0.0)]
 
 
-def test_losses_learn_from_the_columns_they_are_given():
+def test_losses_adapt_to_their_columns():
     y = Y.copy()
     y[0, 3] = -1
     assert losses({"y": "circular", "h": "circular"}, y=y)[1::2] == [Circular(low=0.0), Circular(low=-180.0)]
 
 
-def test_raw_outputs_go_head_by_head():
+def test_raw_outputs_are_in_the_order_of_the_heads():
     terms = resolve({"y": "circular"}, heads=[(3, 1), (2,), (0,)])
     assert {term.name: term.raw for term in terms} == {"y": (0, 1), "h": (2,), "w": (3,), "x": (4,)}
 
@@ -181,7 +181,7 @@ def test_a_column_named_twice_is_refused(parameter, keys, twice):
 
 
 @pytest.mark.parametrize("parameter", ["loss", "loss_weights"])
-def test_an_unknown_column_gets_the_names_there_are(parameter):
+def test_an_unknown_column_is_refused_with_the_known_names(parameter):
     with refusal(
         f"The {parameter!r} parameter must name columns of y. Got 'hh', but the columns of y are 'x', 'y', 'w', 'h' "
         "and its groups are 'pose', 'size'. Did you mean 'h'?"
@@ -196,11 +196,11 @@ def test_an_unknown_column_gets_the_names_there_are(parameter):
     + [pd.Series({"h": 0.5, "w": 0, "y": 2})],
     ids=lambda given: type(given).__name__,
 )
-def test_weights_by_position_or_by_name(given):
+def test_loss_weights_by_position_or_by_name(given):
     assert weights(loss_weights=given) == [1.0, 2.0, 0.0, 0.5]
 
 
-def test_a_weight_of_a_group_is_each_of_its_terms():
+def test_a_loss_weight_of_a_group_applies_to_each_of_its_terms():
     assert weights(loss_weights={"size": 3.0}) == [1.0, 1.0, 3.0, 3.0]
     assert weights({"size": nn.MSELoss}, {"size": 3.0}) == [1.0, 1.0, 3.0]
     assert weights({"size": nn.MSELoss}, [1, 2, 3, 3]) == [1.0, 2.0, 3.0]
@@ -217,7 +217,7 @@ def test_another_number_of_weights_is_refused(given):
 
 @pytest.mark.parametrize("weight", [-1, np.nan, np.inf, -np.inf, "2", None, True], ids=repr)
 @pytest.mark.parametrize("form", ["sequence", "mapping", "override"])
-def test_a_weight_that_is_no_number_of_0_or_more_is_refused(weight, form):
+def test_a_negative_or_non_finite_loss_weight_is_refused(weight, form):
     given = {
         "sequence": {"loss_weights": [1, weight, 1, 1]},
         "mapping": {"loss_weights": {"y": weight}},
@@ -228,7 +228,7 @@ def test_a_weight_that_is_no_number_of_0_or_more_is_refused(weight, form):
         resolve(**given)
 
 
-def test_only_zeros_are_refused():
+def test_loss_weights_that_are_all_zero_are_refused():
     with refusal(
         "The 'loss_weights' parameter must hold at least one weight above 0. Got only zeros, with which there is "
         "nothing to learn."
@@ -236,7 +236,7 @@ def test_only_zeros_are_refused():
         resolve(loss_weights=[0, 0, 0, 0])
 
 
-def test_columns_of_one_term_have_one_weight():
+def test_columns_of_one_term_have_one_loss_weight():
     loss = TorchLoss(nn.MSELoss())
     with refusal(
         f"The 'loss_weights' parameter must give one weight to the columns that share the loss {loss!r}. "
@@ -254,7 +254,7 @@ def test_columns_of_one_term_have_one_weight():
         resolve({"size": loss}, loss__w="huber")
 
 
-def test_columns_is_all_it_needs():
+def test_terms_are_resolved_from_columns_alone():
     assert [term.name for term in resolve(columns=Columns(("a", "b")))] == ["a", "b"]
     assert losses(["huber", SmoothL1(2.0)], columns=Columns(("a", "b"))) == [Huber(), SmoothL1(2.0)]
     assert losses(Quantile(0.9), columns=Columns(("a",))) == [Quantile(0.9)]

@@ -1,14 +1,14 @@
-"""Compare the accuracy of ours with its defaults with that of other regressors, on tables with several targets.
+"""Compare the accuracy of the default estimator with that of other regressors, on tables with several targets.
 
 ``python benchmarks/accuracy.py FOLDER`` runs all contestants that are installed on all sets of a folder, which holds
 ``NAME.csv`` (inputs, then targets) and ``meta.json`` (for each set the names of ``targets`` and ``nominal`` inputs);
-``--openml`` takes OpenML's copies instead. Five folds; what prepares the columns is fitted on the training rows;
-contestants take turns within each fold, with one thread. It prints per set the aRRMSE (root of squared error relative
-to predicting the training rows' mean, mean over targets and folds), and the median over sets of the processor seconds
-of a fit.
+``--openml`` takes OpenML's copies instead. Five folds; preprocessing is fitted on the training rows; contestants run
+sequentially within each fold, with one thread. It prints per set the aRRMSE (root of squared error relative to
+predicting the training rows' mean, mean over targets and folds), and the median over sets of the processor seconds of a
+fit.
 
-``--ablation`` runs our default with one thing left out at a time instead of peers. ``--measurements`` prints the R2 of
-ten measurements from the twenty others, ``--random-problems 200`` how ours fares on random small problems; these two
+``--ablation`` runs the default with one component changed at a time instead of peers. ``--measurements`` prints the R2
+of ten measurements from the twenty others, ``--random-problems 200`` the errors on random small problems; these two
 need no folder.
 """
 
@@ -43,7 +43,7 @@ def parse():
     parser.add_argument("--openml", action="store_true", help="load OpenML's copies of the sets, over the network")
     parser.add_argument("--models", nargs="+", help=f"of {', '.join(peers.CONTESTANTS)}; all installed by default")
     parser.add_argument("--sets", nargs="+", help="names of sets; all by default")
-    parser.add_argument("--seeds", type=int, default=1, help="how many seeds for ours")
+    parser.add_argument("--seeds", type=int, default=1, help="number of seeds for estimators of skmulti")
     parser.add_argument("--folds-seed", type=int, default=0, help="seed of the folds")
     parser.add_argument("--results", type=Path, help="file to append a JSON line to per set, model and seed")
     parser.add_argument("--from-results", type=Path, metavar="FILE", help="print the table of such a file, fit nothing")
@@ -78,7 +78,7 @@ def fold_r2(y, predicted, train, test):
 
 
 def records_of(table, contestants, n_seeds, folds_seed):
-    """Run one set; return one record per model and seed, as the file of results has them."""
+    """Run one set; return one record per model and seed, in the form of the results file."""
     records = []
     for (name, seed), by_fold in run_folds(table, contestants, n_seeds, folds_seed, fold_arrmse).items():
         errors, seconds = np.transpose(by_fold)
@@ -105,7 +105,7 @@ def records_of(table, contestants, n_seeds, folds_seed):
 
 
 def run_sets(tables, args):
-    """Run all sets; return the records, and append them to the file of results as soon as a set is done."""
+    """Run all sets; return the records, and append them to the results file after each set."""
     contestants = peers.choose(["ours", *peers.ABLATIONS] if args.ablation else args.models)
     records = []
     for table in tables:
@@ -121,7 +121,7 @@ def run_sets(tables, args):
 
 
 def read_records(path, args):
-    """Return the records of a file that are asked for; of those of one set, model and seed the last."""
+    """Return the requested records of a file: the last one of each set, model and seed."""
     last = {}
     for line in path.read_text(encoding="utf-8").splitlines():
         record = json.loads(line)
@@ -169,7 +169,7 @@ def show(records):
 
 
 def show_checks(summary, sets):
-    """Print for each of ours its largest ratio to ridge regression, which a network is to stay near everywhere."""
+    """Print for each of ours its largest ratio to ridge regression, which a network should never exceed by much."""
     ours = [name for name in summary.index if name in peers.CONTESTANTS and peers.CONTESTANTS[name].ours]
     if "ridge" not in summary.index:
         return
@@ -194,7 +194,7 @@ def measure_measurements(args):
 
 
 def main():
-    """Run what is asked for."""
+    """Run the requested benchmarks."""
     args = parse()
     torch.set_num_threads(1)
     peers.hush()

@@ -35,7 +35,7 @@ CLAIMS = {}
 
 
 def claim(bar):
-    """Register a function that returns (whether the bar is reached, the figure in words, all figures)."""
+    """Register a function that returns (whether the bar is reached, the figure as text, all figures)."""
 
     def register(function):
         CLAIMS[function.__name__.removeprefix("claim_")] = (bar, function)
@@ -84,7 +84,7 @@ def mean_iou(p, t):
 
 @claim("median angle of rotation under 10 degrees, of squared_error above 20")
 def claim_rotations():
-    """Random rotations from the noisy coordinates of three rotated points, 1000 rows to learn from.
+    """Random rotations from the noisy coordinates of three rotated points, 1000 training rows.
 
     The gap depends on rows and network: with 2000 rows and 64-64 units it was 3 against 11 degrees.
     """
@@ -115,7 +115,7 @@ def claim_rotations():
 
 @claim("intervals of 90 % cover 88 to 92 % in every column, 20 splits")
 def claim_coverage():
-    """Conformal intervals round a net, on the real measurements."""
+    """Conformal intervals for a net, on the real measurements."""
     X, Y = load_breast_cancer_measurements(return_X_y=True, as_frame=True)
     covered = []
     for seed in range(20):
@@ -183,8 +183,8 @@ def claim_missing():
 def claim_table():
     """Forward and backward of a table of 16 squared errors, and of a table of one loss over 16 columns.
 
-    The one loss is ``nn.MSELoss()``, given for all columns. Beside it stand the bare losses, with no table round them:
-    what a table costs by itself, the same for one term as for many, is most of the time of a small batch.
+    The one loss is ``nn.MSELoss()``, given for all columns. The bare losses without a table are
+    timed as well: the fixed cost of a table, which does not depend on the number of terms, dominates small batches.
     """
     columns = tuple(range(16))
     table = MixedLoss([Term(f"y{i}", SquaredError(), (i,), (i,)) for i in columns])
@@ -245,7 +245,7 @@ def claim_skorch():
 
 
 def interleaved(actions, rounds, *, repeats=5):
-    """Return the median seconds of each action, taken in turns after one round that does not count."""
+    """Return the median seconds of each action, interleaved, after one warm-up round."""
     times = [[] for _ in actions]
     for turn in range(rounds + 1):
         for action, seconds in zip(actions, times, strict=True):

@@ -1,4 +1,4 @@
-"""What the benchmarks share: contestants in turn, medians of several rounds, ratios with their spread."""
+"""Shared parts of the benchmarks: interleaved contestants, medians of several rounds, ratios with their range."""
 
 import argparse
 import json
@@ -13,11 +13,12 @@ import sklearn
 import skorch
 import torch
 
+# An odd number, so that the median is one of the rounds; seven smooth the noise of a shared machine.
 ROUNDS = 7
 
 
 def parse(description, works):
-    """Return the arguments of a benchmark: which works, how many rounds."""
+    """Return the command-line arguments of a benchmark: the tasks and the number of rounds."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("works", nargs="*", help=f"of {', '.join(works)}; all by default")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="rounds after the warm-up")
@@ -29,10 +30,11 @@ def parse(description, works):
     return args
 
 
-def run_in_turn(contestants, rounds, repeat=1, cold=()):
-    """Run A B C A B C ... after a warm-up of each; return the seconds of each round, and what each returned last.
+def run_interleaved(contestants, rounds, repeat=1, cold=()):
+    """Run A B C A B C ... after a warm-up of each; return the seconds of each round, and the last result of each.
 
-    With `repeat`, each turn runs a contestant so many times and counts the mean. Those in `cold` have no warm-up.
+    Interleaving spreads a slow phase of the machine over all contestants. With `repeat`, a contestant runs several
+    times per round, and the mean counts. Those in `cold` have no warm-up.
     """
     seconds = {name: [] for name in contestants}
     last = {name: run() for name, run in contestants.items() if name not in cold}
@@ -46,7 +48,7 @@ def run_in_turn(contestants, rounds, repeat=1, cold=()):
 
 
 def compare(seconds, bars, ours="ours"):
-    """Return for each rival the ratio of medians ours / theirs, its spread over the rounds, and the bar."""
+    """Return for each rival the ratio of medians ours / theirs, its range over the rounds, and the target ratio."""
     compared = {}
     for rival, times in seconds.items():
         if rival == ours:
@@ -65,7 +67,7 @@ def compare(seconds, bars, ours="ours"):
 
 
 def show(work, compared, ours="ours"):
-    """Print the ratios of one work."""
+    """Print the ratios of one task."""
     for rival, figures in compared.items():
         bar = (
             ""
@@ -77,7 +79,7 @@ def show(work, compared, ours="ours"):
 
 
 def machine():
-    """Return what it was run on, in words."""
+    """Return the hardware and the versions of the packages."""
     return {
         "cores": os.cpu_count(),
         "processor": platform.machine(),

@@ -1,11 +1,11 @@
-"""Time the training of ours, a hand-written torch loop, MLPRegressor and stock skorch on the same work.
+"""Time the training of ours, a hand-written torch loop, MLPRegressor and stock skorch on the same data.
 
-``python benchmarks/fit.py`` runs all works, ``python benchmarks/fit.py small tiny`` those two. Contestants take turns
-in one process; the table shows ratios of medians, ours / theirs, with the least and the most of the rounds, and the
-mean squared error on the training rows, so that nobody wins by doing less. The hand-written loop has the same initial
-parameters and the same batches. ``ours`` is one plain net (``effort=None``); ``default`` times the default estimator on
-the same data, and shows the error of all contestants on rows that nobody trained on. ``numbers`` trains each network by
-our loop and by skorch's own and compares them.
+``python benchmarks/fit.py`` runs all tasks, ``python benchmarks/fit.py small tiny`` those two. Contestants are
+interleaved in one process; the table shows ratios of medians, ours / theirs, with their range over the rounds, and the
+mean squared error on the training rows, since a faster fit must not be a worse one. The hand-written loop has the same
+initial parameters and the same batches. ``ours`` is one plain net (``effort=None``); ``default`` times the default
+estimator on the same data, and shows the error of all contestants on held-out rows. ``numbers`` trains each network
+with the tensor loop and with the skorch loop, and compares the results.
 """
 
 import dataclasses
@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from contest import compare, parse, run_in_turn, save, show
+from contest import compare, parse, run_interleaved, save, show
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPRegressor
 from skorch import NeuralNetRegressor
@@ -27,13 +27,13 @@ from skmulti import MultiOutputCNNRegressor, MultiOutputMLPRegressor
 from skmulti.training import RandomStreams
 
 LR = 1e-3
-# An error needs no more.
+# Enough rows for a test error.
 MOST_TEST_ROWS = 2_000
 
 
 @dataclass(frozen=True)
 class Work:
-    """One thing to train, and the bars of its ratios."""
+    """A network and its data, with the target ratios."""
 
     shape: tuple
     n_rows: int
@@ -67,7 +67,7 @@ class Work:
         return nn.Sequential(*layers, nn.Linear(sizes[-1], self.n_targets))
 
     def estimator(self, **params):
-        """Return ours."""
+        """Return the estimator of skmulti."""
         params = {"batch_size": self.batch_size, "max_epochs": self.epochs, "lr": LR, "random_state": 0, **params}
         if len(self.shape) == 3:
             return MultiOutputCNNRegressor((16, 32), effort=None, **params)
@@ -136,18 +136,18 @@ def by_skorch(work, X, y):
 
 
 def by_us(work, X, y, **params):
-    """Train our plain net."""
+    """Train one plain net of skmulti."""
     return work.estimator(**params).fit(X, y).predict
 
 
 def by_default(work, X, y, **params):
-    """Train the default estimator, which takes nothing of the work but its data."""
+    """Train the default estimator, which uses only the data of the task."""
     estimator = MultiOutputCNNRegressor if len(work.shape) == 3 else MultiOutputMLPRegressor
     return estimator(random_state=0, **params).fit(X, y).predict
 
 
-def runs_on(work, X, y, **ours):
-    """Return what trains on these rows, by name; scikit-learn has no network for images."""
+def contestants_on(work, X, y, **ours):
+    """Return training functions by name; scikit-learn has no network for images."""
     rivals = {HAND: by_hand, SKLEARN: by_sklearn, SKORCH: by_skorch}
     if len(work.shape) == 3:
         del rivals[SKLEARN]
@@ -155,7 +155,7 @@ def runs_on(work, X, y, **ours):
 
 
 def errors(predict, X, y):
-    """Return the mean squared error of each prediction; that of the mean is 1."""
+    """Return the mean squared error of each contestant; predicting the mean gives 1."""
     return {who: float(np.mean((read(X) - y) ** 2)) for who, read in predict.items()}
 
 
@@ -165,10 +165,10 @@ def in_words(quality):
 
 
 def race(name, rounds):
-    """Time one work; return its ratios and the quality that each contestant reached."""
+    """Time one task; return its ratios and the error of each contestant."""
     work = WORKS[name]
     X, y = work.data()
-    seconds, predict = run_in_turn(runs_on(work, X, y, ours=by_us), rounds)
+    seconds, predict = run_interleaved(contestants_on(work, X, y, ours=by_us), rounds)
     compared = compare(seconds, work.bars)
     quality = errors(predict, X, y)
     show(name, compared)
@@ -177,16 +177,16 @@ def race(name, rounds):
 
 
 def race_default(rounds):
-    """Time the default estimator on all works, and compare the errors on rows that nobody trained on.
+    """Time the default estimator on all tasks, and compare the errors on held-out rows.
 
-    It takes seconds, so that a seventh of the rounds is enough, without a warm-up.
+    Each fit takes seconds, so a seventh of the rounds is enough, without a warm-up.
     """
     results = {}
     for name, work in WORKS.items():
         n_test = min(work.n_rows, MOST_TEST_ROWS)
         X, y = dataclasses.replace(work, n_rows=work.n_rows + n_test).data()
-        runs = runs_on(work, X[n_test:], y[n_test:], default=by_default)
-        seconds, predict = run_in_turn(runs, max(1, rounds // 7), cold=("default",))
+        runs = contestants_on(work, X[n_test:], y[n_test:], default=by_default)
+        seconds, predict = run_interleaved(runs, max(1, rounds // 7), cold=("default",))
         compared = compare(seconds, {}, ours="default")
         quality = errors(predict, X[:n_test], y[:n_test])
         show(name, compared, ours="default")
@@ -204,7 +204,7 @@ def race_losses(rounds):
         "ours": lambda: by_us(work, X, y, loss=three),
         "one loss": lambda: by_us(work, X, y, loss="squared_error"),
     }
-    seconds, _ = run_in_turn(contestants, max(rounds, 15))
+    seconds, _ = run_interleaved(contestants, max(rounds, 15))
     compared = compare(seconds, {"one loss": 1.2})
     show("three losses", compared)
     return {"compared": compared, "seconds": seconds}
@@ -217,7 +217,7 @@ def race_sizes(rounds):
     data = {"ours": many.data(), "few rows": few.data()}
     works = {"ours": many, "few rows": few}
     runs = {who: lambda who=who: by_us(works[who], *data[who]) for who in works}
-    seconds, _ = run_in_turn(runs, rounds)
+    seconds, _ = run_interleaved(runs, rounds)
     per_row = {who: [t / (works[who].n_rows * works[who].epochs) for t in times] for who, times in seconds.items()}
     compared = compare(per_row, {"few rows": 1.15})
     show("a million", compared)
@@ -225,17 +225,17 @@ def race_sizes(rounds):
 
 
 def time_short_fit(rounds):
-    """Time a fit of one epoch on 100 rows, all in."""
+    """Time a complete fit of one epoch on 100 rows."""
     work = dataclasses.replace(WORKS["small"], n_rows=100, epochs=1)
     X, y = work.data()
-    seconds, _ = run_in_turn({"ours": lambda: by_us(work, X, y)}, 20 * rounds)
+    seconds, _ = run_interleaved({"ours": lambda: by_us(work, X, y)}, 20 * rounds)
     ms = 1000 * median(seconds["ours"])
     print(f"100 rows, one epoch: {ms:.1f} ms in the median   bar 10 ms: {'reached' if ms < 10 else 'NOT REACHED'}")
     return {"median_ms": ms, "seconds": seconds}
 
 
 def compare_numbers(rounds):
-    """Train each network once by our loop and by skorch's own; return how far apart they end."""
+    """Train each network with the tensor loop and with the skorch loop; return the differences of their parameters."""
     apart = {}
     for name, work in WORKS.items():
         X, y = work.data()
@@ -251,7 +251,7 @@ def compare_numbers(rounds):
 
 
 def main():
-    """Run the works that are asked for."""
+    """Run the requested tasks."""
     others = {
         "default": race_default,
         "losses": race_losses,

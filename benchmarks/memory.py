@@ -1,8 +1,8 @@
 """Measure the peak memory of a fit beyond its input: ours, a hand-written torch loop, MLPRegressor and stock skorch.
 
-Each fit of one epoch on 1,000,000 rows of 50 columns runs in a process of its own, after a fit of a few rows that
-loads all code; what counts is how far the process's peak lies above its size before the fit. It takes the median of
-three processes each, in turn.
+Each fit of one epoch on 1,000,000 rows of 50 columns runs in a separate process, after a fit of a few rows that loads
+all code. The result is the peak memory of the process minus its size before the fit: the median of three processes per
+contestant, interleaved.
 """
 
 import argparse
@@ -20,13 +20,13 @@ CONTESTANTS = ["ours", DEFAULT, HAND, SKLEARN, SKORCH]
 
 
 def current_bytes():
-    """Return the memory that this process holds now."""
+    """Return the current memory of this process."""
     with open("/proc/self/statm") as file:
         return int(file.read().split()[1]) * resource.getpagesize()
 
 
 def peak_bytes():
-    """Return the most memory that this process ever held."""
+    """Return the peak memory of this process."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
@@ -40,8 +40,8 @@ def measure(who, n_rows, queue):
     few = fit.Work((50,), 1_000, 4, (64, 64), 256, 1, {})
     train(few, *few.data())
     work = fit.Work((50,), n_rows, 4, (64, 64), 256, 1, {})
-    X, y = few_at_once(work)
-    # What was freed before the fit must not hide what the fit takes.
+    X, y = data_in_chunks(work)
+    # Memory freed before the fit but kept by the allocator would hide allocations of the fit.
     ctypes.CDLL(None).malloc_trim(0)
     before = current_bytes()
     hidden = peak_bytes() - before
@@ -49,8 +49,8 @@ def measure(who, n_rows, queue):
     queue.put((peak_bytes() - before, hidden))
 
 
-def few_at_once(work):
-    """Return the inputs and targets of a work, made in small parts so that making them leaves no peak."""
+def data_in_chunks(work):
+    """Return the inputs and targets of a task, generated in chunks so that this leaves no memory peak."""
     import numpy as np
 
     rng = np.random.default_rng(0)
@@ -64,7 +64,7 @@ def few_at_once(work):
 
 
 def main():
-    """Measure all contestants in turn."""
+    """Measure all contestants, interleaved."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=3)

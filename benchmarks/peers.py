@@ -1,4 +1,4 @@
-"""The contestants of the accuracy benchmark: ours, and peers with their defaults, on one thread."""
+"""The contestants of the accuracy benchmark: skmulti, and peers with their defaults, on one thread."""
 
 import logging
 import warnings
@@ -22,7 +22,7 @@ from skmulti import MultiOutputMLPRegressor
 
 @dataclass(frozen=True)
 class Contestant:
-    """What makes a model of a seed, in which form it wants the inputs (`protocol.prepare`), and where it is from."""
+    """A factory of models by seed, the form of the inputs (see `protocol.prepare`), and the package of the model."""
 
     make: Callable
     form: str
@@ -30,12 +30,12 @@ class Contestant:
 
     @property
     def ours(self):
-        """Whether it is ours: run with several seeds."""
+        """Whether it belongs to skmulti, and is run with several seeds."""
         return self.module == "skmulti"
 
     @property
     def installed(self):
-        """Whether its package is there."""
+        """Whether its package is installed."""
         return find_spec(self.module) is not None
 
     def version(self):
@@ -83,7 +83,7 @@ def _realmlp(seed):
 
 
 class TabMPerTarget(RegressorMixin, BaseEstimator):
-    """One TabM for each target, since pytabkit's takes one; the mean for a target that does not vary."""
+    """One TabM per target, since pytabkit's takes one target; the mean for a constant target."""
 
     def __init__(self, random_state=0):
         self.random_state = random_state
@@ -103,8 +103,8 @@ class TabMPerTarget(RegressorMixin, BaseEstimator):
         return np.column_stack([model.predict(X) for model in self.models_])
 
 
-# The half decades of RidgeCV's penalty are what the protocol's figures were taken with; its default grid of three
-# ends too early for the two sets with more inputs than rows.
+# RidgeCV with half decades of the penalty, as for the published figures of the protocol; its default grid of three
+# values is too narrow for the two sets with more inputs than rows.
 CONTESTANTS = {
     "ours-fast": _ours("fast"),
     "ours": _ours("default"),
@@ -123,11 +123,11 @@ CONTESTANTS = {
     "realmlp": Contestant(_realmlp, "filled", "pytabkit"),
     "tabm": Contestant(lambda seed: TabMPerTarget(seed), "filled", "pytabkit"),
 }
-# The default with one thing left out or done in the usual way: what each brings.
+# The default with one component removed or replaced by the usual choice, to measure its contribution.
 ABLATIONS = {
     "without scaling layer": _ours("default", scaling_layer=False),
-    "without bent inputs": _ours("default", numeric_embedding=None),
-    "all inputs bent": _ours("default", numeric_embedding="piecewise_linear"),
+    "without piecewise-linear encoding": _ours("default", numeric_embedding=None),
+    "all inputs piecewise-linear": _ours("default", numeric_embedding="piecewise_linear"),
     "without linear path": _ours("default", linear_path=False),
     "ReLU": _ours("default", activation="relu"),
     "initialised as in torch": _ours("default", initialization="torch"),
@@ -153,8 +153,8 @@ def choose(names=None):
 
 
 def hush():
-    """Silence what peers warn of at every fit of theirs; ours is not to warn, and its warnings are shown."""
+    """Silence the warnings of peers, which repeat in every fit; warnings of skmulti are shown."""
     warnings.filterwarnings("ignore", module=r"sklearn\.(neural_network|preprocessing)")
-    # Lightning, beneath pytabkit, tells at every fit which devices there are; its loggers undo a level set before.
+    # Lightning, used by pytabkit, logs the devices in every fit; its loggers reset a level that was set before.
     logging.disable(logging.INFO)
     warnings.filterwarnings("ignore", module="pytabkit|lightning|pytorch_lightning|torchmetrics|catboost|xgboost")

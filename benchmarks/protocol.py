@@ -1,4 +1,4 @@
-"""The protocol of the accuracy benchmark: tables, folds, prepared columns, the error that is compared."""
+"""The protocol of the accuracy benchmark: tables, folds, preprocessing, and the error measure."""
 
 import json
 import time
@@ -15,7 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 N_FOLDS = 5
-# Rows, inputs and targets, to know OpenML's copy of a set from another set of the same name.
+# Rows, inputs and targets, to detect another data set of the same name on OpenML.
 OPENML_SHAPES = {
     "atp1d": (337, 411, 6),
     "edm": (154, 16, 2),
@@ -30,7 +30,7 @@ OPENML_SHAPES = {
 
 @dataclass(frozen=True)
 class Table:
-    """Inputs as they come, missing values and all; numeric targets; the names of the nominal inputs."""
+    """Raw inputs, which may have missing values; numeric targets; the names of the nominal inputs."""
 
     name: str
     X: pd.DataFrame
@@ -38,15 +38,15 @@ class Table:
     nominal: list = field(default_factory=list)
 
 
-def _names(known, asked):
-    unknown = set(asked or ()) - set(known)
+def _names(known, requested):
+    unknown = set(requested or ()) - set(known)
     if unknown:
         raise SystemExit(f"unknown sets: {', '.join(sorted(unknown))}; known: {', '.join(known)}")
-    return asked or list(known)
+    return requested or list(known)
 
 
 def load_folder(folder, sets=None):
-    """Yield the tables ``NAME.csv`` that the folder's ``meta.json`` describes, or those of them that are asked for."""
+    """Yield the tables ``NAME.csv`` that the folder's ``meta.json`` describes, or the requested ones."""
     described = json.loads((Path(folder) / "meta.json").read_text(encoding="utf-8"))
     for name in _names(described, sets):
         about = described[name]
@@ -56,7 +56,7 @@ def load_folder(folder, sets=None):
 
 
 def load_openml(sets=None):
-    """Yield OpenML's copies of the sets, which have the same names there; this was never run with a network."""
+    """Yield OpenML's copies of the sets, which have the same names there. Untested: no network was available."""
     for name in _names(OPENML_SHAPES, sets):
         copy = fetch_openml(name=name, version=1, as_frame=True)
         X, y = copy.data, np.asarray(copy.target, dtype=float).reshape(len(copy.data), -1)
@@ -72,10 +72,10 @@ def folds(n_rows, seed=0):
 
 
 def prepare(table, train, test):
-    """Return what contestants are given, fitted on the training rows: ``{form: (training inputs, test inputs)}``.
+    """Return ``{form: (training inputs, test inputs)}``, with preprocessing fitted on the training rows.
 
-    ``raw`` is the table as it is, ``filled`` has medians for missing numbers and nominal columns as they are,
-    ``coded`` has them one-hot as well, and ``scaled`` is standardised on top.
+    ``raw`` is the unchanged table. ``filled`` has missing numbers imputed by medians, ``coded`` also one-hot encoded
+    nominal columns, and ``scaled`` is also standardised.
     """
     inputs = table.X.iloc[train], table.X.iloc[test]
     numeric = [column for column in table.X if column not in table.nominal]
@@ -103,15 +103,15 @@ def run(contestant, prepared, table, train, seed):
 def arrmse(y_true, y_pred, train_mean):
     """Return the mean over targets of the error relative to predicting the mean of the training rows.
 
-    RRMSE is the root of the ratio of two sums of squares; a target that is constant in `y_true` is left out, and NaN
-    comes back where all are. Predictions that are not finite are infinitely wrong.
+    RRMSE is the root of the ratio of two sums of squares; targets that are constant in `y_true` are excluded; the
+    result is NaN if all are. With predictions that are not finite it is infinite.
     """
     if not np.isfinite(y_pred).all():
         return np.inf
     varies = np.ptp(y_true, axis=0) > 0
     if not varies.any():
         return np.nan
-    # In units of the targets' spread, since the squares of some tables' values leave the range of floats.
+    # In units of the targets' spread, since the squares of some tables' values overflow.
     unit = np.ptp(y_true, axis=0)[varies]
     error, reference = ((y_true - guess)[:, varies] / unit for guess in (y_pred, train_mean))
     return float(np.sqrt((error**2).sum(0) / (reference**2).sum(0)).mean())

@@ -1,11 +1,13 @@
-"""Random small problems with the nuisances of real tables, to see that no fit ends worse than predicting the mean."""
+"""Random small problems with the difficulties of real tables: no fit may be much worse than predicting the mean."""
 
 import numpy as np
 import pandas as pd
 from peers import CONTESTANTS
 from protocol import Table, arrmse, prepare, run
 
+# A tolerance for noise in the test rows of a problem that cannot be learned.
 WORST_RATIO = 1.10
+# Columns are scaled by random powers of ten up to this exponent, in either direction.
 LARGEST_SCALE = 6
 
 
@@ -25,7 +27,7 @@ def _add_outliers(rng, values):
 
 
 def draw(seed):
-    """Return the problem of a seed, and in words what is difficult about it."""
+    """Return the problem of a seed, and a list of its difficulties."""
     rng = np.random.default_rng(seed)
     n_rows, n_features, n_targets = (_log_uniform(rng, *limits) for limits in ((20, 500), (1, 200), (1, 20)))
     X = rng.normal(size=(n_rows, n_features))
@@ -33,24 +35,24 @@ def draw(seed):
     y = np.tanh(2 * X @ mix[0]) + X @ mix[1] + rng.uniform(0.05, 1) * rng.normal(size=(n_rows, n_targets))
     difficulties = []
 
-    def comes(probability, difficulty):
+    def occurs(probability, difficulty):
         if rng.random() < probability:
             difficulties.append(difficulty)
             return True
         return False
 
-    if comes(0.3, "targets of noise"):
+    if occurs(0.3, "targets of noise"):
         noise = rng.random(n_targets) < 0.5
         y[:, noise] = rng.normal(size=(n_rows, noise.sum()))
-    if comes(0.3, "outliers in inputs"):
+    if occurs(0.3, "outliers in inputs"):
         _add_outliers(rng, X)
-    if comes(0.3, "outliers in targets"):
+    if occurs(0.3, "outliers in targets"):
         _add_outliers(rng, y)
-    if comes(0.3, "constant inputs"):
+    if occurs(0.3, "constant inputs"):
         X[:, rng.random(n_features) < 0.2] = 1.0
-    if comes(0.3, "duplicate inputs"):
+    if occurs(0.3, "duplicate inputs"):
         X = X[:, rng.integers(n_features, size=n_features)]
-    if comes(0.1, "a constant target"):
+    if occurs(0.1, "a constant target"):
         y[:, rng.integers(n_targets)] = 1.0
     X = (X + rng.normal(size=n_features)) * _scales(rng, n_features)
     y = (y + rng.normal(size=n_targets)) * _scales(rng, n_targets)
@@ -58,7 +60,7 @@ def draw(seed):
 
 
 def try_one(contestant, seed):
-    """Fit two thirds of the rows of a problem; return the error on the rest, infinite if a prediction is."""
+    """Fit two thirds of the rows of a problem; return the error on the rest, infinite if a prediction is not finite."""
     table, _ = draw(seed)
     rows = np.arange(len(table.y))
     train, test = np.split(rows, [2 * len(rows) // 3])
@@ -67,9 +69,9 @@ def try_one(contestant, seed):
 
 
 def report(name, n_problems):
-    """Fit a contestant on so many problems, print how it went, and return whether none failed."""
+    """Fit a contestant on a number of problems, print the result, and return whether none failed."""
     errors = np.array([try_one(CONTESTANTS[name], seed) for seed in range(n_problems)])
-    # A problem whose only target is constant has no error, but its predictions are to be finite.
+    # The error is undefined where the only target is constant; its predictions must be finite.
     errors[np.isnan(errors)] = 0.0
     failed = np.flatnonzero(errors > WORST_RATIO)
     n_infinite = np.isinf(errors).sum()

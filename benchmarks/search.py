@@ -1,10 +1,10 @@
-"""Time searches over loss weights and ensembles, and check that they give the answers of fits one by one.
+"""Time searches over loss weights and ensembles, and check that results equal those of separate fits.
 
-``python benchmarks/search.py`` runs all works, ``python benchmarks/search.py grid ensemble`` those two. ``grid`` is the
-search that this package is for: weightings of three losses, each on five folds, a StandardScaler in front, beside
-scikit-learn's GridSearchCV over stock skorch with a hand-written criterion and over our own estimator. Contestants take
-turns in one process; the table shows ratios of medians, ours / theirs, with the least and the most of the rounds, and
-the best score of each, so that nobody wins by doing less.
+``python benchmarks/search.py`` runs all tasks, ``python benchmarks/search.py grid ensemble`` those two. ``grid`` is the
+search that this package is for: loss weights of three losses, each on five folds, after a StandardScaler, compared with
+scikit-learn's GridSearchCV over stock skorch with a hand-written criterion and over the same estimator. Contestants are
+interleaved in one process; the table shows ratios of medians, ours / theirs, with their range over the rounds, and the
+best score of each, since a faster search must not be a worse one.
 """
 
 import itertools
@@ -13,7 +13,7 @@ import warnings
 
 import numpy as np
 import torch
-from contest import compare, parse, run_in_turn, save, show
+from contest import compare, parse, run_interleaved, save, show
 from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -24,9 +24,9 @@ from skmulti import MultiOutputMLPRegressor
 from skmulti.datasets import load_breast_cancer_measurements
 from skmulti.model_selection import BatchedGridSearchCV
 
-BY_HAND, IN_TURN = "stock skorch, n_jobs=2", "ours in turn, n_jobs=2"
-GRID_BARS = {BY_HAND: 1 / 15, IN_TURN: 1 / 2.5}
-# Hidden layers, and how many times one member an ensemble of 16 may cost.
+BY_HAND, SEQUENTIAL = "stock skorch, n_jobs=2", "ours sequentially, n_jobs=2"
+GRID_BARS = {BY_HAND: 1 / 15, SEQUENTIAL: 1 / 2.5}
+# Hidden layers, and the target time of an ensemble of 16 relative to one member.
 ENSEMBLES = {"64-64": ((64, 64), 4.0), "256-256": ((256, 256), 8.0)}
 N_ROUNDS_OF_SLOW = 3
 
@@ -41,14 +41,14 @@ def table(n_rows, n_features, n_targets, seed=0):
 
 
 class WeightedLoss(nn.Module):
-    """What a user writes by hand: squared, absolute and squared error, each with a weight."""
+    """A hand-written criterion: squared, absolute and squared error, each with a loss weight."""
 
     def __init__(self, w0=1.0, w1=1.0, w2=1.0):
         super().__init__()
         self.w0, self.w1, self.w2 = w0, w1, w2
 
     def forward(self, predicted, true):
-        """Return the total."""
+        """Return the weighted sum of the losses."""
         first = (predicted[:, 0] - true[:, 0]).square().mean()
         second = (predicted[:, 1] - true[:, 1]).abs().mean()
         third = (predicted[:, 2] - true[:, 2]).square().mean()
@@ -74,7 +74,7 @@ def weightings(n, columns, seed=0):
 
 
 def grid(rounds):
-    """Time 20 weightings on 5 folds."""
+    """Time 20 settings of loss weights on 5 folds."""
     X, y = table(1000, 20, 3)
     common = {"batch_size": 64, "max_epochs": 20, "lr": 1e-3}
     given = weightings(20, (0, 1, 2))
@@ -106,9 +106,9 @@ def grid(rounds):
     runs = {
         "ours": lambda: BatchedGridSearchCV(pipe(net), ours, **settings).fit(X, y),
         BY_HAND: lambda: GridSearchCV(pipe(by_hand), theirs, n_jobs=2, **settings).fit(X, y),
-        IN_TURN: lambda: GridSearchCV(pipe(net), ours, n_jobs=2, **settings).fit(X, y),
+        SEQUENTIAL: lambda: GridSearchCV(pipe(net), ours, n_jobs=2, **settings).fit(X, y),
     }
-    seconds, last = run_in_turn(runs, min(rounds, N_ROUNDS_OF_SLOW))
+    seconds, last = run_interleaved(runs, min(rounds, N_ROUNDS_OF_SLOW))
     compared = compare(seconds, GRID_BARS)
     show("grid", compared)
     scores = {who: float(search.best_score_) for who, search in last.items()}
@@ -117,7 +117,7 @@ def grid(rounds):
 
 
 def many(rounds):
-    """Time 256 members beside 64, per member."""
+    """Time 256 members relative to 64, per member."""
     X, y = table(1000, 20, 3)
 
     def run(n_members):
@@ -125,7 +125,7 @@ def many(rounds):
             effort=None, n_members=n_members, batch_size=64, max_epochs=20, random_state=0
         ).fit(X, y)
 
-    seconds, _ = run_in_turn({"ours": run(256), "64 members": run(64)}, rounds)
+    seconds, _ = run_interleaved({"ours": run(256), "64 members": run(64)}, rounds)
     seconds["64 members"] = [4 * s for s in seconds["64 members"]]
     compared = compare({"ours": seconds["ours"], "4 x 64 members": seconds["64 members"]}, {"4 x 64 members": 1.1})
     show("256 members", compared)
@@ -133,7 +133,7 @@ def many(rounds):
 
 
 def ensemble(rounds):
-    """Time an ensemble of 16 members beside one net."""
+    """Time an ensemble of 16 members relative to one net."""
     X, y = table(10_000, 20, 4)
     results = {}
     for name, (hidden, bar) in ENSEMBLES.items():
@@ -142,7 +142,7 @@ def ensemble(rounds):
             settings = {"batch_size": 128, "max_epochs": 10, "random_state": 0}
             return lambda: MultiOutputMLPRegressor(hidden, effort=None, n_members=n_members, **settings).fit(X, y)
 
-        seconds, last = run_in_turn({"ours": run(16), "one net": run(1)}, rounds)
+        seconds, last = run_interleaved({"ours": run(16), "one net": run(1)}, rounds)
         compared = compare(seconds, {"one net": bar})
         show(f"16 of {name}", compared)
         scores = {who: float(net.score(X, y)) for who, net in last.items()}
@@ -152,7 +152,7 @@ def ensemble(rounds):
 
 
 def same(rounds):
-    """Compare a search on the real measurements with GridSearchCV over the same estimator, and its steps with steps."""
+    """Compare a search on the real measurements with GridSearchCV over the same estimator, also step by step."""
     X, y = load_breast_cancer_measurements(return_X_y=True, as_frame=True)
     net = MultiOutputMLPRegressor(effort=None, max_epochs=30, random_state=0)
     given = weightings(16, list(y)[:5])
@@ -164,7 +164,7 @@ def same(rounds):
     apart = max(float(np.abs(batched.cv_results_[key] - alone.cv_results_[key]).max()) for key in splits)
     ranks = batched.cv_results_["rank_test_score"], alone.cv_results_["rank_test_score"]
     mean = alone.cv_results_["mean_test_score"]
-    # Two candidates as near as the difference allowed are a tie.
+    # Candidates whose scores differ by no more than the tolerance are tied.
     swapped = [
         (i, j)
         for i, j in itertools.combinations(range(len(mean)), 2)
@@ -196,7 +196,7 @@ def _twenty_steps(X, y):
 
 
 def calibration(rounds):
-    """Compare the likelihood of held-out measurements: an ensemble of 16 beside one net, both with gaussian_nll."""
+    """Compare the likelihood of held-out measurements: an ensemble of 16 against one net, both with gaussian_nll."""
     X, y = load_breast_cancer_measurements(return_X_y=True, as_frame=True)
     likelihood = {"one net": [], "16 members": []}
     for train, test in KFold(5, shuffle=True, random_state=0).split(X):
@@ -218,7 +218,7 @@ WORKS = {"grid": grid, "many": many, "ensemble": ensemble, "same": same, "calibr
 
 
 def main():
-    """Run the works that are asked for."""
+    """Run the requested tasks."""
     args = parse(__doc__.splitlines()[0], WORKS)
     results = {}
     for name in args.works:

@@ -1,8 +1,8 @@
-"""What the defaults reach, and in what time, on images and on large tables.
+"""Accuracy and training time of the default estimators on images and on large tables.
 
 ``python benchmarks/sizes.py --canvases 500 2000`` fits the CNN on as many digits canvases, and tests on canvases of
-other scans. ``--rows 2000 100000`` fits the MLP on as many rows of a made table, beside scikit-learn's MLPRegressor and
-boosted trees; ``--columns`` and ``--targets`` give its shape.
+other scans. ``--rows 2000 100000`` fits the MLP on as many rows of a synthetic table, compared with scikit-learn's
+MLPRegressor and boosted trees; ``--columns`` and ``--targets`` give its shape.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from sklearn.preprocessing import StandardScaler
 from skmulti import MultiOutputCNNRegressor, MultiOutputMLPRegressor
 from skmulti.datasets import load_digit_canvases
 
-# Pixels, pixels, degrees and seconds.
+# Upper limits in pixels, pixels, degrees and seconds.
 BARS = {"centre": 1.0, "size": 1.5, "angle": 12.0, "seconds": 90.0}
 N_TEST = 10_000
 
@@ -41,23 +41,23 @@ def measure_canvases(n_train):
     frame = load_digit_canvases(len(canvases.data), as_frame=True).target
     wall, cpu = timed_fit(net, canvases.data[train], frame.iloc[train])
     errors = np.abs(net.residuals(canvases.data[test], frame.iloc[test]))
-    found = {
+    measured = {
         "centre": errors[:, :2].mean(0).max(),
         "size": errors[:, 2:4].mean(0).max(),
         "angle": np.median(errors[:, 4]),
         "seconds": cpu,
     }
-    verdict = "reached" if all(found[name] <= bar for name, bar in BARS.items()) else "NOT REACHED"
+    verdict = "reached" if all(measured[name] <= bar for name, bar in BARS.items()) else "NOT REACHED"
     print(
-        f"{len(train)} canvases: centre {found['centre']:.2f} px, width and height {found['size']:.2f} px, angle "
-        f"{found['angle']:.1f} degrees (median), {wall:.0f} s ({cpu:.0f} processor seconds)   bars "
+        f"{len(train)} canvases: centre {measured['centre']:.2f} px, width and height {measured['size']:.2f} px, angle "
+        f"{measured['angle']:.1f} degrees (median), {wall:.0f} s ({cpu:.0f} processor seconds)   bars "
         f"{', '.join(f'{name} {bar:g}' for name, bar in BARS.items())}: {verdict}",
         flush=True,
     )
 
 
 def make_table(n_rows, n_columns, n_targets):
-    """Return a table of skewed, rounded and normal columns, and targets that hang on sums and products of them."""
+    """Return a table of skewed, rounded and normal columns, and targets that are nonlinear functions of them."""
     rng = np.random.default_rng(0)
     X = rng.normal(size=(n_rows + N_TEST, n_columns))
     X[:, ::3] = np.exp(X[:, ::3])
@@ -70,7 +70,7 @@ def make_table(n_rows, n_columns, n_targets):
 
 
 def measure_rows(n_rows, n_columns, n_targets, peers):
-    """Print the R2 on rows set aside, and the times."""
+    """Print the R2 on held-out rows, and the times."""
     X, y = make_table(n_rows, n_columns, n_targets)
     contestants = {"ours": MultiOutputMLPRegressor(random_state=0)}
     if peers:
@@ -88,7 +88,7 @@ def measure_rows(n_rows, n_columns, n_targets, peers):
 
 
 def main():
-    """Measure what is asked for."""
+    """Run the requested measurements."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--canvases", type=int, nargs="*", default=[], metavar="N", help="numbers of training images")
     parser.add_argument("--rows", type=int, nargs="*", default=[], metavar="N", help="numbers of training rows")

@@ -428,17 +428,17 @@ def test_a_parameter_of_an_unknown_callback_is_refused(parameter, effort):
 @pytest.mark.parametrize("effort", [None, "fast"])
 def test_an_optimizer_that_does_not_take_its_parameters_is_refused(effort):
     must = "The 'optimizer' parameter must be a class of torch.optim.Optimizer that takes the parameters of the module"
-    for params, taken, answer, error in (
-        ({"optimizer": int}, "lr=0.1", "int refused: ", TypeError),
+    for params, message, error in (
+        ({"optimizer": int}, f"{must} and lr=0.1. int refused: ", TypeError),
         (
             {"optimizer__eps": -1.0},
-            "lr=0.1, optimizer__eps=-1.0",
-            "Adam refused: Invalid epsilon value: -1.0",
+            "The 'optimizer__eps' parameter must be valid for Adam. Got lr=0.1, optimizer__eps=-1.0; Adam raised: "
+            "Invalid epsilon value: -1.0",
             ValueError,
         ),
     ):
         net = make_net(**{"effort": effort, "lr": 0.1, "optimizer": torch.optim.Adam, **params})
-        with pytest.raises(error, match="^" + re.escape(f"{must} and {taken}. {answer}")):
+        with pytest.raises(error, match="^" + re.escape(message)):
             net.fit(X, Y)
     with pytest.raises(
         TypeError, match=r"^The 'optimizer' parameter must be a class of torch\.optim\.Optimizer\. Got "

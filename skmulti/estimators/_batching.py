@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.model_selection import ShuffleSplit
-from skorch.callbacks import EpochTimer, ProgressBar
+from skorch.callbacks import EpochTimer, LRScheduler, ProgressBar, lr_scheduler
 from skorch.dataset import Dataset, ValidSplit
 from skorch.utils import to_tensor
 from torch import Tensor
 from torch.utils.data import DataLoader, Subset
 
+from skmulti._checks import did_you_mean
 from skmulti.ensembles.folds import Fold
 from skmulti.estimators.contract import ContractNet, has_batch_norm
 from skmulti.inputs.encoder import EncodedInputs
@@ -82,7 +83,27 @@ class BatchingNet(ContractNet):
                     f"The {parameter!r} parameter must name a callback of this net: {', '.join(map(repr, names))}. "
                     f"Got {rest.partition('__')[0]!r} instead."
                 )
+        for name, callback in self._uniquely_named_callbacks():
+            self._check_callback(name, callback)
         return super().initialize_callbacks()
+
+    def _check_callback(self, name: str, callback: Any) -> None:
+        """Refuse a callback class that can't be constructed, and a schedule that torch does not have."""
+        if isinstance(callback, type):
+            given = self.get_params_for(f"callbacks__{name}")
+            try:
+                callback(**given)
+            except TypeError as error:
+                raise TypeError(
+                    f"The 'callbacks' parameter must hold callbacks, or classes that need no arguments beyond those "
+                    f"given. Got the class {callback.__name__}, which raised: {error}; pass an instance."
+                ) from error
+        policy = getattr(callback, "policy", None)
+        if isinstance(callback, LRScheduler) and isinstance(policy, str) and not hasattr(lr_scheduler, policy):
+            raise ValueError(
+                f"The 'callbacks' parameter holds LRScheduler({policy!r}), whose policy must be a class of "
+                f"torch.optim.lr_scheduler, or its name.{did_you_mean(policy, vars(lr_scheduler))}"
+            )
 
     def get_split_datasets(self, X: Any, y: Any = None, **split_params: Any) -> tuple[Any, Any]:
         """Return the rows to learn from and the rows to validate on, or None.
@@ -98,7 +119,9 @@ class BatchingNet(ContractNet):
         if self._holdout is not None:
             return self.get_dataset(X, y), self.get_dataset(self._holdout.inputs, self._holdout.y)
         if self.train_split is None and self.early_stopping:
-            train, valid = ValidSplit(self._share())(self.get_dataset(X, y), y)
+            dataset = self.get_dataset(X, y)
+            self._check_validation_fraction(len(dataset))
+            train, valid = ValidSplit(self._share())(dataset, y)
         else:
             if self._row_groups is not None:
                 split_params.setdefault("groups", self._row_groups)
@@ -127,6 +150,15 @@ class BatchingNet(ContractNet):
         """Check and encode validation rows of the user (`skorch.helper.predefined_split`), as X_val and y_val."""
         rows = self._encoded_rows(self._check_rows(dataset.X, dataset.y, None, "_val"))
         return self.get_dataset(rows.inputs, rows.y)
+
+    def _check_validation_fraction(self, n_rows: int) -> None:
+        """Refuse a fraction that leaves no rows to learn from."""
+        n_valid = math.ceil(self.validation_fraction * n_rows)
+        if self._fold is None and n_valid >= n_rows:
+            raise ValueError(
+                "The 'validation_fraction' parameter must leave rows to learn from. Got "
+                f"{self.validation_fraction!r}, which takes {n_valid} of {n_rows} rows; use a smaller one or more rows."
+            )
 
     def _share(self) -> Any:
         """Return what chooses the validation rows: the same at every call."""

@@ -109,10 +109,32 @@ class BuildingNet(CheckingNet):
             return copy.deepcopy(module)
         factory = type(module) if isinstance(module, nn.Module) else module
         accepted = inspect.signature(factory).parameters
+        # A fitted net builds its module anew in set_params, without the checks of fit.
+        self._refuse_unknown_options("module", factory)
         sizes = {name: value for name, value in self._sizes().items() if name in accepted}
         own = {name: getattr(self, name) for name in self._module_params}
+        arguments = {**sizes, **own, **given}
+        name = getattr(factory, "__name__", repr(factory))
+        required = [
+            option
+            for option, parameter in accepted.items()
+            if parameter.default is parameter.empty
+            and parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+            and option not in arguments
+        ]
+        if required:
+            options = ", ".join(f"module__{option}=..." for option in required)
+            raise TypeError(
+                "The 'module' parameter must be a torch.nn.Module, its class, or a function that returns one. "
+                f"{name} requires {', '.join(map(repr, required))}; pass {options}."
+            )
         with self._streams.active():
-            built: nn.Module = factory(**{**sizes, **own, **given})
+            built: nn.Module = factory(**arguments)
+        if not isinstance(built, nn.Module):
+            raise TypeError(
+                "The 'module' parameter must be a torch.nn.Module, its class, or a function that returns one. "
+                f"{name} returned {built!r}."
+            )
         if any(is_lazy(parameter) for parameter in built.parameters()):
             raise ValueError(
                 "The 'module' parameter must be a module that knows its sizes when it is built. Got one with lazy "
@@ -149,7 +171,11 @@ class BuildingNet(CheckingNet):
 
     def _build_optimizer(self, *args: Any) -> None:
         """Build the optimizer as skorch does, or say what it does not take."""
-        own = [name for name in vars(self) if name.startswith("optimizer__") and name != "optimizer__param_groups"]
+        own = [
+            name
+            for name in self._get_param_names()
+            if name.startswith("optimizer__") and name != "optimizer__param_groups"
+        ]
         name = getattr(self.optimizer, "__name__", repr(self.optimizer))
         finish_imports()
         try:
@@ -157,6 +183,11 @@ class BuildingNet(CheckingNet):
         except (TypeError, ValueError) as error:
             taken = ", ".join(f"{param}={vars(self)[param]!r}" for param in ["lr", *own])
             raised = TypeError if isinstance(error, TypeError) else ValueError
+            if own and _is_own_class_of_torch(self.optimizer):
+                raise raised(
+                    f"The {', '.join(map(repr, own))} parameter{'s' * (len(own) > 1)} must be valid for {name}. "
+                    f"Got {taken}; {name} raised: {error}"
+                ) from error
             raise raised(
                 "The 'optimizer' parameter must be a class of torch.optim.Optimizer that takes the parameters of the "
                 f"module and {taken}. {name} refused: {error}"
@@ -329,6 +360,11 @@ class BuildingNet(CheckingNet):
         values = self.target_scaler_.transform(torch.as_tensor(fill)).tolist()
         # A later call of partial_fit may have no row of a term: what stood in before still does.
         self._fill = [self._fill[i] if np.isnan(value) else value for i, value in enumerate(values)]
+
+
+def _is_own_class_of_torch(optimizer: Any) -> bool:
+    """Return whether an optimizer is one of torch's: then its options are wrong, not the class."""
+    return isinstance(optimizer, type) and optimizer.__module__.startswith("torch.optim")
 
 
 def _shape_of(X: Any) -> tuple[int, ...]:

@@ -20,11 +20,13 @@ from skmulti.estimators._effort import EffortNet
 from skmulti.estimators.presets import AS_GIVEN
 from skmulti.targets.validation import Targets, check_sample_weight, check_targets
 from skmulti.training import Rows, TensorLoader
+from skmulti.training.threads import check_n_threads
 
 # How torch says that layers and inputs have other sizes, and that batch normalisation got a single row.
 _OF_SIZES = re.compile(
     r"shapes cannot be multiplied|to have \d+ channels|normalized_shape|running_mean should|invalid for input of size"
 )
+_OF_NO_GRADIENT = "does not require grad and does not have a grad_fn"
 _OF_ONE_ROW = "Expected more than 1 value per channel when training"
 
 
@@ -132,6 +134,7 @@ class CheckingNet(EffortNet):
         validate_parameter_constraints(
             self._parameter_constraints, self.get_params(deep=False), caller_name=type(self).__name__
         )
+        check_n_threads(self.n_threads)
         for name, value in AS_GIVEN.items() if self._has_own_dataset else ():
             if not self._is_auto(name) and getattr(self, name) != value:
                 raise ValueError(
@@ -193,6 +196,11 @@ class CheckingNet(EffortNet):
                 raise ValueError(
                     "The 'batch_size' parameter must give batches of two rows or more to batch normalisation. Got a "
                     "batch of one row; use a larger batch_size, more rows, or normalization='layer'."
+                ) from error
+            if _OF_NO_GRADIENT in str(error):
+                raise ValueError(
+                    "The 'loss' parameter must compute losses with torch operations on the raw outputs. Got a loss "
+                    "without gradient; remove detach(), item(), numpy() or no_grad() from the loss, or from the module."
                 ) from error
             if type(error) is RuntimeError and _OF_SIZES.search(str(error)):
                 raise ValueError(

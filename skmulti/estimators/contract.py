@@ -94,6 +94,9 @@ class ContractNet(MultiOutputMixin, NeuralNetRegressor, _OwnMetadata):
             init.__signature__ = _with_inherited_parameters(cls)
 
     def __setattr__(self, name: str, value: Any) -> None:
+        if self._turn is not None and name[0] != "_" and name[-1] != "_":
+            # As in set_params: a parameter set while another thread trains would be lost in part.
+            self._refuse_other_threads()
         is_stray = _is_component(value) and name[0] != "_" and name not in inspect.signature(type(self)).parameters
         if (name.endswith("_") or is_stray) and name not in self._not_components:
             super().__setattr__(name, value)
@@ -222,7 +225,17 @@ class ContractNet(MultiOutputMixin, NeuralNetRegressor, _OwnMetadata):
     def load_params(self, *args: Any, **kwargs: Any) -> None:
         """Load parameters, optimizer and history as in skorch: all of them, or after an error none."""
         with self._in_turn(in_place=True), self._unchanged_on_error(in_place=True):
-            super().load_params(*args, **kwargs)
+            try:
+                super().load_params(*args, **kwargs)
+            except RuntimeError as error:
+                if "loading state_dict" not in str(error):
+                    raise
+                # torch lists each parameter in a line of its own after the first.
+                first = str(error).partition("\n")[2].strip().partition("\n")[0]
+                raise ValueError(
+                    "The parameters to load must have the names and shapes of this network's. Got others: "
+                    f"{first} Build the net with the settings and the columns with which it was saved."
+                ) from error
 
     def initialize_history(self) -> Self:
         """Start an empty history, and leave that of an earlier fit to those who hold it."""

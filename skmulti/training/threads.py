@@ -15,6 +15,8 @@ from torch import nn
 # Multiplications per thread in one step. Below, threads spend more time synchronizing than computing, and on a busy
 # machine many times more.
 _WORK_PER_THREAD = 10_000_000
+# More threads than a few per core never pay; 16 leave room for settings carried over from a larger machine.
+_THREADS_PER_CORE = 16
 # The process that imported torch: in its forked children only one thread is safe, see `available_threads`.
 _IMPORTED_IN = os.getpid()
 
@@ -28,12 +30,23 @@ def available_threads() -> int:
     return _threads_outside() if os.getpid() == _IMPORTED_IN else 1
 
 
+def check_n_threads(n_threads: Any) -> None:
+    """Refuse more threads than a machine can start: OpenMP ends the process where it can't."""
+    n_cores = os.cpu_count() or 1
+    if n_threads != "auto" and n_threads > _THREADS_PER_CORE * n_cores:
+        raise ValueError(
+            f"The 'n_threads' parameter must be at most {_THREADS_PER_CORE * n_cores}, {_THREADS_PER_CORE} for each of "
+            f"the {n_cores} cores of this machine. Got {n_threads!r} instead; use 'auto' or a smaller number."
+        )
+
+
 def choose_threads(n_threads: Any, work: int) -> int:
     """Return the number of threads for steps of ``work`` multiplications.
 
     A given number is used as it is. "auto" depends only on `work` and is at most torch's present number, so that
     results are reproducible. In a forked child it is one in either case.
     """
+    check_n_threads(n_threads)
     if n_threads != "auto" and os.getpid() == _IMPORTED_IN:
         return int(n_threads)
     return max(1, min(available_threads(), work // _WORK_PER_THREAD))

@@ -232,7 +232,7 @@ class BuildingNet(CheckingNet):
         self._y_ndim = targets.ndim
         self._refuse_empty_columns(targets)
         weights = check_sample_weight(sample_weight, len(inputs), targets.names)
-        rows = Rows(inputs, targets.values, weights, self._check_groups(groups, len(inputs))).that_count()
+        rows = Rows(inputs, targets.values, weights, self._check_groups(groups, len(inputs))).without_ignored()
         self._refuse_single_row(rows, sample_weight)
         holdout = self._check_holdout(*validation, groups=groups)
         self._set_up(rows, holdout)
@@ -348,8 +348,8 @@ class BuildingNet(CheckingNet):
 
     def _note_missing(self, rows: Rows, holdout: Rows | None) -> None:
         """Find out whether targets are missing, and a valid row of each term that may stand in for them."""
-        self._some_missing = any(part.misses_some or part.weighs_some_nothing for part in (rows, holdout) if part)
-        all_count = rows.sample_weight is None and not rows.misses_some
+        self._some_missing = any(part.has_missing_targets or part.has_zero_weights for part in (rows, holdout) if part)
+        all_count = rows.sample_weight is None and not rows.has_missing_targets
         fill = rows.y[0].astype(np.float64) if all_count else np.full(self.n_outputs_, np.nan)
         for term in self.terms_ if not all_count else ():
             columns = list(term.columns)

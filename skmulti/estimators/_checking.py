@@ -83,7 +83,7 @@ class CheckingNet(EffortNet):
         check_same_length((f"X{suffix}", f"y{suffix}"), inputs, targets.values)
         names = tuple(self.target_names_)
         weights = check_sample_weight(sample_weight, len(inputs), names, parameter=f"sample_weight{suffix}")
-        return Rows(inputs, targets.values, weights, self._check_groups(groups, len(inputs))).that_count()
+        return Rows(inputs, targets.values, weights, self._check_groups(groups, len(inputs))).without_ignored()
 
     def _check_groups(self, groups: Any, n_rows: int) -> np.ndarray | None:
         """Check labels of rows, or say that nobody would look at them."""

@@ -106,7 +106,7 @@ class InputNet(TrainingNet):
 
     def _learn_encoding(self, rows: Rows) -> None:
         """Learn from checked training rows how to encode inputs."""
-        X, weight = rows.X, rows.weight_of_inputs
+        X, weight = rows.X, rows.row_weight
         self.input_encoder_ = None
         if not self._encodes:
             return
@@ -131,7 +131,7 @@ class InputNet(TrainingNet):
                     f"Got {self.numeric_embedding!r} for rows of shape {encoded.shape[1:]}."
                 )
             with limited_threads(1):
-                learned = PiecewiseLinear.fit(encoded, rows.weight_of_inputs)
+                learned = PiecewiseLinear.fit(encoded, rows.row_weight)
         self._use_embedding(learned)
 
     def _use_embedding(self, embedding: PiecewiseLinear | None) -> None:

@@ -35,7 +35,7 @@ class Rows:
     >>> import numpy as np
     >>> from skmulti.training import Rows
     >>> rows = Rows(np.ones((2, 3)), np.array([[1.0, np.nan], [np.nan, np.nan]]))
-    >>> rows.that_count().y
+    >>> rows.without_ignored().y
     array([[ 1., nan]])
     """
 
@@ -52,7 +52,7 @@ class Rows:
         return {"X": self.X, "sample_weight": self.sample_weight.astype(self.X.dtype)}
 
     @property
-    def weight_of_inputs(self) -> np.ndarray | None:
+    def row_weight(self) -> np.ndarray | None:
         """One sample weight per row, the mean over its columns; None if all are equal."""
         if self.sample_weight is None:
             return None
@@ -60,18 +60,18 @@ class Rows:
         return None if (weight == weight[0]).all() else weight
 
     @cached_property
-    def misses_some(self) -> bool:
+    def has_missing_targets(self) -> bool:
         """Whether a target is missing."""
         return has_nan(self.y)
 
     @property
-    def weighs_some_nothing(self) -> bool:
+    def has_zero_weights(self) -> bool:
         """Whether a target has sample weight zero, so that its value is ignored."""
         return self.sample_weight is not None and not self.sample_weight.all()
 
-    def that_count(self) -> Rows:
+    def without_ignored(self) -> Rows:
         """Return the rows that have a target with a positive sample weight."""
-        if self.sample_weight is None and not self.misses_some:
+        if self.sample_weight is None and not self.has_missing_targets:
             return self
         counts = ~np.isnan(self.y)
         if self.sample_weight is not None:

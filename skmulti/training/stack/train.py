@@ -13,7 +13,7 @@ from typing import Any
 
 import sklearn
 
-from skmulti.training.amount_done import AmountDone
+from skmulti.training.progress import TrainingProgress
 from skmulti.training.ensemble_log import EnsembleLog
 from skmulti.training.interrupt import was_interrupted
 from skmulti.training.rows import Rows
@@ -119,7 +119,7 @@ def train_tasks(
         run = _run_in_stack(part)
         if run is not None:
             stacks.setdefault(key_of(run), []).append(run)
-    done = AmountDone(parts, [_is_ensemble(task) for task in tasks], progress or _ignore)
+    done = TrainingProgress(parts, [_is_ensemble(task) for task in tasks], progress or _ignore)
     runnable = []
     for runs in stacks.values():
         for stack in cut(in_order(runs), memory):
@@ -166,7 +166,7 @@ def _run_in_stack(task: TrainingTask) -> TrainingRun | None:
     return None if task.why_sequential else run
 
 
-def _train_stacks(stacks: Sequence[list[TrainingRun]], done: AmountDone) -> None:
+def _train_stacks(stacks: Sequence[list[TrainingRun]], done: TrainingProgress) -> None:
     """Train several stacks, alternating between them after each epoch."""
     with AdaptiveThreads(max(map(threads_for, stacks))) as threads:
         running = [_epochs_of_stack(stack, threads) for stack in stacks]

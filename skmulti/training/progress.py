@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 
-class AmountDone:
+class TrainingProgress:
     """Adds up the progress of single networks and reports it as a number of nets.
 
     A single net or an ensemble counts as one. An ensemble of k members has k + 1 equal parts: its members, and the
@@ -24,9 +24,9 @@ class AmountDone:
 
     Examples
     --------
-    >>> from skmulti.training.amount_done import AmountDone
+    >>> from skmulti.training.progress import TrainingProgress
     >>> reported, one, other, single = [], object(), object(), object()
-    >>> done = AmountDone([[one, other], [single]], [True, False], reported.append)
+    >>> done = TrainingProgress([[one, other], [single]], [True, False], reported.append)
     >>> done.finish([one, single])
     >>> done.finish_all()
     >>> [float(amount) for amount in reported], sum(reported) == 2

@@ -30,6 +30,7 @@ def joint_row(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     joint = {}
     for name, value in rows[0].items():
         if name != "epoch" and isinstance(value, Real) and not isinstance(value, (bool, np.bool_)):
+            # Durations add up, since each is the part of the time that one member took.
             values = [row[name] for row in rows if name in row]
             joint[name] = float(np.sum(values) if name == "dur" else np.mean(values))
     return joint

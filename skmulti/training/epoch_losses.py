@@ -73,6 +73,7 @@ class BatchLosses:
 
     def means(self) -> list[float]:
         """Return the mean of each term over the rows that have its target."""
+        # float64: the sums go over all rows of an epoch.
         weight = self.seen.double().sum(0)
         # A term without targets has no mean: it is recorded as 0, its contribution to the total.
         means: list[float] = torch.where(weight > 0, (self.terms.double() * self.seen).sum(0) / weight, 0.0).tolist()

@@ -11,6 +11,7 @@ from typing import Any
 
 from skmulti._compat import import_dynamo
 
+# Events, since fits may run in other threads than the main one, which receives the signal.
 _interrupted = threading.Event()
 _installed = threading.Event()
 

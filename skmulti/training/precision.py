@@ -43,6 +43,7 @@ class InMixedPrecision:
         """Return the outputs of the module."""
         with torch.autocast(self._device, dtype=torch.bfloat16):
             outputs = self._module(X)
+        # Losses are computed in the dtype of the targets, outside autocast.
         return outputs.to(X.dtype) if isinstance(outputs, Tensor) else outputs
 
 

@@ -85,6 +85,7 @@ class AutogradStep:
         for rows, targets in zip(X.split(batch_size), y.split(batch_size), strict=True):
             self._optimizer.zero_grad()
             raw = check_raw(self._module(rows))
+            # The gradient of the losses is analytic: autograd goes back through the module only.
             values = raw.detach()
             raw.backward(self._criterion.raw_gradient(values, targets))
             flat.follow()

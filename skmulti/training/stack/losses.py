@@ -34,13 +34,14 @@ class StackedLosses:
         self._by_raw = torch.stack([criterion.weights_of_raw for criterion in criteria]).unsqueeze(1)
         first = criteria[0]
         self.n_terms, self._term_of_raw = len(first.terms), torch.tensor(first.term_of_raw)
-        self._runs: list[tuple[int, int, MixedLoss]] = []
+        # Ranges (start, stop) of adjacent nets with equal losses, and the criterion that computes them.
+        self._ranges: list[tuple[int, int, MixedLoss]] = []
         for k, criterion in enumerate(criteria):
-            if self._runs and is_alike(self._runs[-1][2], criterion):
-                self._runs[-1] = (self._runs[-1][0], k + 1, self._runs[-1][2])
+            if self._ranges and is_alike(self._ranges[-1][2], criterion):
+                self._ranges[-1] = (self._ranges[-1][0], k + 1, self._ranges[-1][2])
             else:
-                self._runs.append((k, k + 1, criterion))
-        self.takes_any_batch = all(criterion.takes_any_batch for _, _, criterion in self._runs)
+                self._ranges.append((k, k + 1, criterion))
+        self.takes_any_batch = all(criterion.takes_any_batch for _, _, criterion in self._ranges)
         self._factors: dict[tuple[int, ...], tuple[Tensor, Tensor, Tensor]] = {}
 
     def gradient(self, raw: Tensor, batch: StackedBatch) -> Tensor:
@@ -135,8 +136,8 @@ class StackedLosses:
 
     def _parts(self, n_members: int) -> list[tuple[int, int, MixedLoss]]:
         if n_members == len(self._criteria):
-            return self._runs
-        return [(start, min(stop, n_members), c) for start, stop, c in self._runs if start < n_members]
+            return self._ranges
+        return [(start, min(stop, n_members), c) for start, stop, c in self._ranges if start < n_members]
 
     def _by_autograd(self, raw: Tensor, batch: StackedBatch) -> Tensor:
         """Return the gradient net by net: a loss of a whole batch must not include padding rows or other nets."""

@@ -116,12 +116,13 @@ class StackedRows:
         self._loaders = loaders
         self._batch_size = batch_size or loaders[0].batch_size
         self._n_rows = [loader.n_rows for loader in loaders]
-        self._runs: list[tuple[int, int, DeviceRows]] = []
+        # Ranges (start, stop) of adjacent nets whose rows are in the same tensors.
+        self._ranges: list[tuple[int, int, DeviceRows]] = []
         for k, source in enumerate(sources):
-            if self._runs and self._runs[-1][2] is source.rows:
-                self._runs[-1] = (self._runs[-1][0], k + 1, source.rows)
+            if self._ranges and self._ranges[-1][2] is source.rows:
+                self._ranges[-1] = (self._ranges[-1][0], k + 1, source.rows)
             else:
-                self._runs.append((k, k + 1, source.rows))
+                self._ranges.append((k, k + 1, source.rows))
         self._starts = torch.tensor([source.start for source in sources]).unsqueeze(1)
         self._keeps_all = keeps_all
         self._batch_sizes = [self._sizes(start) for start in range(0, max(self._n_rows), self._batch_size)]
@@ -153,7 +154,7 @@ class StackedRows:
         flat = picks.reshape(-1)
         parts = [
             source.gather(flat[start * width : min(stop, n_members) * width])
-            for start, stop, source in self._runs
+            for start, stop, source in self._ranges
             if start < n_members
         ]
         shape = (n_members, width)

@@ -13,9 +13,9 @@ from typing import Any
 
 import sklearn
 
-from skmulti.training.progress import TrainingProgress
 from skmulti.training.ensemble_log import EnsembleLog
 from skmulti.training.interrupt import was_interrupted
+from skmulti.training.progress import TrainingProgress
 from skmulti.training.rows import Rows
 from skmulti.training.stack import StackTrainer
 from skmulti.training.stack.plan import cut, fitting, in_order, key_of, threads_for, why_alone

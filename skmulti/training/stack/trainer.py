@@ -136,6 +136,7 @@ class StackTrainer:
         train = self._train()
         valid = self._validate() if self._valid is not None else [None] * len(self._runs)
         finite_losses = {k for k, losses in enumerate(zip(train, valid, strict=True)) if all(map(_is_finite, losses))}
+        # Losses are those before each step: without validation, only predictions reveal a last step that diverged.
         ending = [k for k in sorted(finite_losses) if self._runs[k].ends_unvalidated]
         self._parameters.publish(ending)
         good = finite_losses - {k for k in ending if not self._runs[k].predicts_finite()}

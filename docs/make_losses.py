@@ -1,7 +1,7 @@
 """Write docs/losses.md from the docstrings of the losses: ``make docs``.
 
-What a class can say by itself (columns, raw outputs, scaling, what it says) is asked of the class; formula,
-prediction and use are the lines of its docstring's Notes.
+Columns, raw outputs, scaling and supported outputs are read from the class; formula, prediction and use from the
+Notes of its docstring.
 """
 
 import dataclasses
@@ -20,13 +20,13 @@ HEAD = """\
 
 Every loss that has a name, for one column or for a group of columns that belong together. `y` is a target, `p` or `m`
 a prediction. Parameters are parameters of the estimator too: `loss__<column>__<parameter>`. A torch loss
-(`nn.MSELoss()`) or any callable of (raw outputs, targets) may stand in place of a name, and a
-[custom loss](guide.md#custom-losses) takes some fifteen lines.
+(`nn.MSELoss()`) or any callable of (raw outputs, targets) can replace a name, and a
+[custom loss](guide.md#custom-losses) takes about fifteen lines.
 
-*Raw outputs* are what the network emits for the columns. *Targets* are standardised where that leaves the loss its
-meaning, each with its own mean and standard deviation, or a group with one common standard deviation. What a loss
-*says* beyond the prediction is asked for with `predict(X, return_std=True)`, `predict_quantiles`,
-`predict_interval` and `negative_log_likelihood`; [calibrated intervals](guide.md#calibrated-intervals) hold for any
+*Raw outputs* are what the network emits for the columns. *Targets* are standardised where the loss permits it, by the
+mean and standard deviation of each column, or with one common standard deviation for a group. What a loss *supports*
+beyond the prediction is available from `predict(X, return_std=True)`, `predict_quantiles`,
+`predict_interval` and `negative_log_likelihood`; [calibrated intervals](guide.md#calibrated-intervals) work with any
 loss.
 """
 SCALING = {
@@ -35,11 +35,11 @@ SCALING = {
     None: "not standardised",
 }
 ROBUST = ", by median and interquartile range"
-SAYS = {"std": "standard deviation", "quantiles": "quantiles", "log_likelihood": "likelihood"}
+SUPPORTED = {"std": "standard deviation", "quantiles": "quantiles", "log_likelihood": "likelihood"}
 
 
 def sections(docstring):
-    """Return the parts of a numpydoc docstring: what comes first under "", the others under their names."""
+    """Return the sections of a numpydoc docstring by name; the key of the summary is ""."""
     parts = re.split(r"^(\w[\w ]*)\n-{3,}\n", inspect.cleandoc(docstring), flags=re.MULTILINE)
     return {"": parts[0].strip(), **{name: text.strip() for name, text in zip(parts[1::2], parts[2::2], strict=True)}}
 
@@ -60,7 +60,7 @@ def parameters(text):
 
 
 def all_parameters(loss):
-    """Return what `parameters` does, with those that a subclass takes over from its base."""
+    """Return what `parameters` does, including parameters inherited from the base class."""
     found = [
         entry
         for cls in reversed(loss.__mro__)
@@ -93,18 +93,18 @@ def markdown(text):
 def entry(name, loss):
     """Return the part of the page about one loss."""
     parts = sections(loss.__doc__)
-    said = notes(parts["Notes"])
+    labelled = notes(parts["Notes"])
     also = ", ".join(f"`{alias}`" for alias, known in ALIASES.items() if known == name)
-    says = ", ".join(words for what, words in SAYS.items() if loss.supports(what))
+    supported = ", ".join(words for what, words in SUPPORTED.items() if loss.supports(what))
     rows = {
         "Class": f"`skmulti.losses.{loss.__name__}`" + (f"; other names {also}" if also else ""),
-        "Formula": said["Formula"],
+        "Formula": labelled["Formula"],
         "Columns": n_columns(loss),
         "Raw outputs": n_raw(loss),
         "Targets": SCALING[loss.target_scaling] + ROBUST * loss.robust_scaling,
-        "Prediction": said["Prediction"],
-        "Says": says or "the prediction only",
-        "Use": said["Use"],
+        "Prediction": labelled["Prediction"],
+        "Supports": supported or "the prediction only",
+        "Use": labelled["Use"],
     }
     lines = [f"## {name}", "", markdown(parts[""]), ""]
     lines += [f"- **{label}**: {markdown(text).rstrip('.')}" for label, text in rows.items()]
@@ -117,12 +117,12 @@ def entry(name, loss):
 
 def overview(ours):
     """Return the table at the head of the page."""
-    lines = ["| name | columns | raw outputs | parameters | says |", "|---|---|---|---|---|"]
+    lines = ["| name | columns | raw outputs | parameters | supports |", "|---|---|---|---|---|"]
     for name, loss in ours.items():
         names = ", ".join(f"`{parameter}`" for parameter, _, _ in all_parameters(loss))
-        says = ", ".join(words for what, words in SAYS.items() if loss.supports(what))
+        supported = ", ".join(words for what, words in SUPPORTED.items() if loss.supports(what))
         lines.append(
-            f"| [`{name}`](#{name}) | {markdown(n_columns(loss))} | {markdown(n_raw(loss))} | {names} | {says} |"
+            f"| [`{name}`](#{name}) | {markdown(n_columns(loss))} | {markdown(n_raw(loss))} | {names} | {supported} |"
         )
     return "\n".join(lines) + "\n"
 

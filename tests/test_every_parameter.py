@@ -409,7 +409,7 @@ def test_the_option_that_was_meant_is_named():
 @pytest.mark.parametrize("n_columns", [1, 2])
 def test_a_loss_of_classes_is_refused_on_real_numbers(loss, n_columns):
     message = r"^The loss \w+ is for classification: its targets must be .* Got 'y0'.* with values from -?[\d.]+ to "
-    with pytest.raises(ValueError, match=message + r"[\d.]+; use a loss of real numbers, such as 'squared_error'\.$"):
+    with pytest.raises(ValueError, match=message + r"[\d.]+; use a regression loss, such as 'squared_error'\.$"):
         MultiOutputMLPRegressor(loss=loss).fit(TABLE, Y[:, :n_columns])
 
 

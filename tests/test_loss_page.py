@@ -1,4 +1,4 @@
-"""The page of the losses says what their docstrings say, and every public name has a docstring with an example."""
+"""The page of the losses agrees with their docstrings, and every public name has a docstring with an example."""
 
 import importlib
 import inspect
@@ -39,9 +39,9 @@ def test_the_page_has_every_loss_once_and_no_other():
 
 @pytest.mark.parametrize("name", LOSSES)
 @pytest.mark.parametrize(
-    "label", ["Class", "Formula", "Columns", "Raw outputs", "Targets", "Prediction", "Says", "Use", "Source"]
+    "label", ["Class", "Formula", "Columns", "Raw outputs", "Targets", "Prediction", "Supports", "Use", "Source"]
 )
-def test_the_page_says_of_every_loss(name, label):
+def test_the_page_has_every_label_for_every_loss(name, label):
     assert re.search(rf"^- \*\*{label}\*\*: \S.*", part_of(name), re.MULTILINE)
 
 
@@ -56,15 +56,15 @@ def test_the_page_describes_every_parameter_and_alias(name, loss):
 
 @pytest.mark.parametrize(("name", "loss"), LOSSES.items(), ids=list(LOSSES))
 def test_the_page_counts_raw_outputs_as_the_loss_does(name, loss):
-    said = re.search(r"^- \*\*Raw outputs\*\*: (.*)$", part_of(name), re.MULTILINE)[1]
+    stated = re.search(r"^- \*\*Raw outputs\*\*: (.*)$", part_of(name), re.MULTILINE)[1]
     counts = [loss().n_raw(k) for k in ([loss.n_columns] if loss.n_columns else [2, 3, 5])]
     expected = {
         "1 per level": [1],
         "`k`": [2, 3, 5],
         "`k + k (k + 1) / 2`": [k + k * (k + 1) // 2 for k in (2, 3, 5)],
-        "6 or 9, as `representation` says": [6, 6, 6],
+        "6 or 9, according to `representation`": [6, 6, 6],
     }
-    assert counts == (expected[said] if said in expected else [int(said)])
+    assert counts == (expected[stated] if stated in expected else [int(stated)])
 
 
 @pytest.mark.parametrize(("name", "thing"), PUBLIC.items(), ids=list(PUBLIC))

@@ -1,4 +1,4 @@
-"""The skorch criterion: the weighted sum of the table's terms, equal losses computed together."""
+"""The skorch criterion: the weighted sum of the terms, with equal losses computed together."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from skmulti.losses.learned import learned_parts
 
 
 class MixedLoss(nn.Module):
-    """The sum over terms of weight times the mean over rows of the loss of each row.
+    """The sum over terms of the loss weight times the mean of the row losses.
 
-    Terms with equal losses are computed together: a table of sixteen squared errors costs what one costs.
+    Terms with equal losses are computed in one tensor operation.
 
     Parameters
     ----------
     terms : sequence of Term
         The table of terms.
     fill : array-like of shape (n_columns,), default=None
-        Given where targets may be missing (NaN): values, standardised as the losses say, that stand in for them
-        and are valid targets. A missing target is left out of its term, a group where any of its columns is
-        missing; each term is the mean over the rows that it saw, and 0 where it saw none.
+        Required if targets may be missing (NaN): valid targets, standardised as in training, that replace the missing
+        ones during the computation. A row is excluded from a term if any target of the term is missing; each term is
+        the mean over the remaining rows, or 0 if there are none.
 
     Attributes
     ----------
     terms : tuple of Term
         The table of terms.
     weights : Tensor of shape (n_terms,)
-        Their weights, a buffer.
+        The loss weights, a buffer.
     learned : ModuleList
-        The modules of losses that have parameters of their own, so that an optimizer finds these.
+        The modules of losses with learnable parameters, registered for the optimizer.
 
     Examples
     --------
@@ -52,7 +52,7 @@ class MixedLoss(nn.Module):
     weights: Tensor
     weights_of_raw: Tensor
     fill: Tensor | None
-    _last_shares: tuple[Any, Any] = (None, None)
+    _last_factors: tuple[Any, Any] = (None, None)
 
     def __init__(self, terms: Sequence[Term], fill: Sequence[float] | None = None) -> None:
         super().__init__()
@@ -68,8 +68,8 @@ class MixedLoss(nn.Module):
         raw_order = [position for family in self.families for position in family.raw]
         column_order = [column for family in self.families for column in family.columns]
         self._raw_in_order = selection([raw_order.index(i) for i in range(len(raw_order))])
-        self._reads_all_at_once = len(self.families) == 1 and column_order == sorted(column_order)
-        self._reads_raw = self._columns_are_raw() and all(
+        self._predicts_all_at_once = len(self.families) == 1 and column_order == sorted(column_order)
+        self._predicts_raw = self._columns_are_raw() and all(
             type(family.loss).predict is ColumnLoss.predict for family in self.families
         )
         self._derivatives: list[Callable[[Tensor], Any]] = []
@@ -94,9 +94,9 @@ class MixedLoss(nn.Module):
         raw : Tensor of shape (n_rows, n_raw)
             Raw outputs of the network.
         y : Tensor of shape (n_rows, n_columns)
-            Targets, standardised as the losses say.
+            Targets, standardised according to the losses.
         sample_weight : Tensor of shape (n_rows, 1) or (n_rows, n_columns), default=None
-            Weights of the rows, or of each row's columns; a group has the mean over its columns.
+            Sample weights, one per row or one per row and column; a group uses the mean over its columns.
 
         Returns
         -------
@@ -106,7 +106,7 @@ class MixedLoss(nn.Module):
         Raises
         ------
         ValueError
-            If a shape is another one, which torch would broadcast.
+            If a shape differs from the above; torch would broadcast it.
         """
         return self.total(self.term_losses(raw, y, sample_weight))
 
@@ -115,11 +115,11 @@ class MixedLoss(nn.Module):
         return self.weights.to(term_losses.dtype) @ term_losses
 
     def term_losses(self, raw: Tensor, y: Tensor, sample_weight: Tensor | None = None) -> Tensor:
-        """Return the loss of each term, not multiplied by the term's weight, shape (n_terms,)."""
+        """Return the loss of each term without its loss weight, shape (n_terms,)."""
         return self.measure(raw, y, sample_weight)[0].to(raw.dtype)
 
     def measure(self, raw: Tensor, y: Tensor, sample_weight: Tensor | None = None) -> tuple[Tensor, Tensor | float]:
-        """Return the loss of each term, not multiplied by the term's weight, and the weight of the rows it saw.
+        """Return the loss of each term without its loss weight, and the sum of the sample weights of its rows.
 
         Parameters
         ----------
@@ -129,10 +129,10 @@ class MixedLoss(nn.Module):
         Returns
         -------
         losses : Tensor of shape (n_terms,)
-            The mean over the rows that have the term's targets, 0 where there are none; in double precision where a
-            loss is robust.
+            The mean over the rows with all targets of the term, 0 where there are none; double precision if a loss is
+            robust.
         seen : Tensor of shape (n_terms,), or float
-            The sum of the weights of these rows; their number where all rows weigh 1.
+            The sum of the sample weights of these rows; their number without sample weights.
         """
         self._check_shapes(raw, y)
         if self.fill is None and sample_weight is None:
@@ -143,7 +143,7 @@ class MixedLoss(nn.Module):
         return torch.where(seen > 0, sums / torch.where(seen > 0, seen, 1), 0), seen
 
     def row_weights(self, y: Tensor, sample_weight: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Return targets, and the weight of each row in each term, 0 where it misses one of the term's targets.
+        """Return targets, and the sample weight of each row in each term, 0 where a target of the term is missing.
 
         Parameters
         ----------
@@ -153,13 +153,13 @@ class MixedLoss(nn.Module):
         Returns
         -------
         y : Tensor of shape (n_rows, n_columns)
-            The targets; what weighs nothing is missing.
+            The targets, NaN where the sample weight is 0.
         weight : Tensor of shape (n_rows, n_terms) or (n_rows, 1)
-            The weights.
+            The sample weights.
         """
         weight = self._term_weights(sample_weight)
         if self.fill is not None and weight is not None:
-            # What weighs nothing may be anything, and is as good as missing: zero times infinity is not zero.
+            # A target with sample weight 0 may have any value, and 0 times infinity is NaN: treat it as missing.
             y = y.masked_fill((weight == 0).expand(-1, len(self.terms))[:, self._term_of_column], torch.nan)
         if self.fill is not None:
             present = self._present(y)
@@ -167,31 +167,33 @@ class MixedLoss(nn.Module):
         return y, torch.ones_like(y[:, :1]) if weight is None else weight
 
     def with_fill(self, fill: Sequence[float]) -> MixedLoss:
-        """Return the same sum for targets that may be missing."""
+        """Return a copy of this criterion for targets that may be missing."""
         twin = copy.copy(self)
         twin._buffers = dict(self._buffers)
         twin.fill = torch.as_tensor(fill, dtype=torch.get_default_dtype())
         return twin
 
     def filled(self, y: Tensor) -> Tensor:
-        """Return targets with valid ones in place of those that are missing."""
+        """Return targets with missing ones replaced by `fill`."""
         return y if self.fill is None else torch.where(y.isnan(), self.fill, y)
 
     @property
     def takes_any_batch(self) -> bool:
-        """Return whether no loss looks at a batch as a whole."""
+        """Return whether all losses accept any number of leading dimensions."""
         return all(family.loss.takes_any_batch for family in self.families)
 
     @property
     def rows_stand_alone(self) -> bool:
-        """Return whether the total is a mean over rows that all weigh one and do not depend on one another.
+        """Return whether the total is an unweighted mean over independent rows, without learnable loss parameters.
 
-        Then its gradient by the raw outputs is all that training needs; parameters of a loss need their own.
+        Training then needs only the gradient with respect to the raw outputs.
         """
         return self.fill is None and self.takes_any_batch and not len(self.learned)
 
     def raw_gradient(self, raw: Tensor, y: Tensor) -> Tensor:
-        """Return the gradient of the total by the raw outputs, without a graph; for rows that stand alone.
+        """Return the gradient of the total with respect to the raw outputs, without a graph.
+
+        Requires `rows_stand_alone`.
 
         Parameters
         ----------
@@ -203,10 +205,12 @@ class MixedLoss(nn.Module):
         gradient : Tensor of shape (n_rows, n_raw)
             The derivative of `forward`, up to rounding.
         """
-        return self.row_gradients(raw, y).mul_(self._shares(raw.shape[0], raw))
+        return self.row_gradients(raw, y).mul_(self._row_factors(raw.shape[0], raw))
 
     def row_gradients(self, raw: Tensor, y: Tensor) -> Tensor:
-        """Return the derivatives of each row's losses by its raw outputs, not weighted; for rows that stand alone.
+        """Return the derivatives of each row's losses with respect to its raw outputs, without loss weights.
+
+        Requires `rows_stand_alone`.
 
         Parameters
         ----------
@@ -228,15 +232,15 @@ class MixedLoss(nn.Module):
         return self._raw_in_order(parts[0] if len(parts) == 1 else torch.cat(parts, dim=1))
 
     def row_losses(self, raw: Tensor, y: Tensor, *, weighted: bool = False) -> Tensor:
-        """Return the loss of each row and term, not weighted, shape (n_rows, n_terms).
+        """Return the loss of each row and term without weights, shape (n_rows, n_terms).
 
-        Rows whose targets are missing have a number of no meaning. A loss that answers with one number for all
-        rows is refused where rows are to be `weighted`.
+        Values of rows with missing targets are meaningless. With `weighted`, a loss that returns one number for all
+        rows raises a ValueError.
         """
         return self._row_losses(raw, y, weighted=weighted, exact=False)
 
     def exact_row_losses(self, raw: Tensor, y: Tensor, *, weighted: bool = False) -> Tensor:
-        """Return what `row_losses` does, in double precision where a loss is robust: epochs are measured by them."""
+        """Return `row_losses`, in double precision for robust losses; used for the losses reported per epoch."""
         return self._row_losses(raw, y, weighted=weighted, exact=True)
 
     def _row_losses(self, raw: Tensor, y: Tensor, *, weighted: bool, exact: bool) -> Tensor:
@@ -259,7 +263,7 @@ class MixedLoss(nn.Module):
         return torch.where(present, values, 0)[:, list(terms)]
 
     def predict(self, raw: Tensor) -> Tensor:
-        """Read the prediction from raw outputs.
+        """Compute the prediction from raw outputs.
 
         Parameters
         ----------
@@ -269,41 +273,41 @@ class MixedLoss(nn.Module):
         Returns
         -------
         y_pred : Tensor of shape (n_rows, n_columns), float64
-            The prediction, in the units in which the losses take their targets.
+            The prediction, in the units of the targets in `forward`.
         """
-        if self._reads_raw:
+        if self._predicts_raw:
             return raw.to(torch.float64, copy=True)
-        if self._reads_all_at_once:
-            # A new tensor even where raw outputs have double precision: the caller may change it.
+        if self._predicts_all_at_once:
+            # Copied even from double precision: the caller may modify the prediction in place.
             return self.families[0].predict(raw).to(torch.float64, copy=True)
         y_pred = raw.new_empty(len(raw), self.n_columns, dtype=torch.float64)
         for family in self.families:
             y_pred[:, family.columns] = family.predict(raw).double()
         return y_pred
 
-    def _shares(self, n_rows: int, raw: Tensor) -> Tensor:
-        """Return what a row's loss counts in the total, for each raw output: all batches but the last are alike."""
+    def _row_factors(self, n_rows: int, raw: Tensor) -> Tensor:
+        """Return loss weight / n_rows of each raw output, cached since most batches have the same size."""
         key = (n_rows, raw.dtype, raw.device)
-        if self._last_shares[0] != key:
-            self._last_shares = (key, (self.weights_of_raw / n_rows).to(raw.dtype))
-        shares: Tensor = self._last_shares[1]
-        return shares
+        if self._last_factors[0] != key:
+            self._last_factors = (key, (self.weights_of_raw / n_rows).to(raw.dtype))
+        factors: Tensor = self._last_factors[1]
+        return factors
 
     def _columns_are_raw(self) -> bool:
         """Return whether each column has one raw output, at its own position."""
         return all(term.columns == term.raw for term in self.terms)
 
     def _collect(self, values: list[Tensor]) -> Tensor:
-        """Return the families' values, each of shape (n_rows, its terms), in the order of the terms."""
+        """Concatenate the values of the families, shape (n_rows, n_terms), in the order of the terms."""
         return self._in_order(values[0] if len(values) == 1 else torch.cat(values, dim=1))
 
     def _present(self, y: Tensor) -> Tensor:
         """Return whether each row has all targets of each term, shape (n_rows, n_terms)."""
-        given = ~y.isnan()
-        return self._collect([family.all_of(given) for family in self.families])
+        present = ~y.isnan()
+        return self._collect([family.all_of(present) for family in self.families])
 
     def _term_weights(self, sample_weight: Tensor | None) -> Tensor | None:
-        """Return the weight of each row in each term, shape (n_rows, n_terms) or (n_rows, 1)."""
+        """Return the sample weight of each row in each term, shape (n_rows, n_terms) or (n_rows, 1)."""
         if sample_weight is None or sample_weight.shape[1] == 1:
             return sample_weight
         return self._collect([family.mean_of(sample_weight) for family in self.families])

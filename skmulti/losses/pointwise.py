@@ -1,4 +1,4 @@
-"""Losses of the difference between one raw output and one target."""
+"""Losses of the difference of one raw output and one target."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class SquaredError(DifferenceLoss):
 
     Prediction: the raw output, the mean.
 
-    Use: the default, for a column whose errors are alike and have no outliers.
+    Use: the default, for a column with errors of constant variance and no outliers.
 
     References
     ----------
@@ -47,7 +47,7 @@ class SquaredError(DifferenceLoss):
 
 @dataclass(frozen=True)
 class AbsoluteError(DifferenceLoss):
-    """Absolute error, ``|y - p|``: the prediction is the median, and outliers weigh little [1]_.
+    """Absolute error, ``|y - p|``: the prediction is the median, robust to outliers [1]_.
 
     Notes
     -----
@@ -55,7 +55,7 @@ class AbsoluteError(DifferenceLoss):
 
     Prediction: the raw output, the median.
 
-    Use: for a column with outliers in its targets, or judged by its mean absolute error.
+    Use: for a column with outliers in its targets, or evaluated by its mean absolute error.
 
     References
     ----------
@@ -89,8 +89,9 @@ class Huber(DifferenceLoss):
     Parameters
     ----------
     delta : float, default=1.0
-        Where the square ends, positive. While targets are standardised, in units of the column's interquartile range
-        divided by 1.349, which is the standard deviation where targets are normally distributed.
+        The threshold between squared and absolute error, positive. With standardised targets, in units of the
+        column's interquartile range divided by 1.349, which is the standard deviation for normally distributed
+        targets.
 
     Raises
     ------
@@ -130,13 +131,13 @@ class Huber(DifferenceLoss):
         return F.huber_loss(raw, y, reduction="none", delta=self.delta).squeeze(-1)
 
     def derivative_(self, difference: Tensor) -> Tensor:
-        """Return ``p - y``, cut off at `delta`."""
+        """Return ``p - y``, clipped to ``[-delta, delta]``."""
         return difference.clamp_(-self.delta, self.delta)
 
 
 @dataclass(frozen=True)
 class SmoothL1(DifferenceLoss):
-    """Smooth L1 loss: absolute error whose tip is rounded within ``beta`` [1]_.
+    """Smooth L1 loss: absolute error, squared within ``beta`` of zero [1]_.
 
     With ``d = y - p`` it is ``d**2 / (2 * beta)`` where ``|d| < beta`` and ``|d| - beta / 2`` elsewhere: Huber's
     loss divided by ``beta``.
@@ -144,7 +145,7 @@ class SmoothL1(DifferenceLoss):
     Parameters
     ----------
     beta : float, default=1.0
-        Half width of the rounded tip, positive. While targets are standardised, in units of the column's
+        The threshold between squared and absolute error, positive. With standardised targets, in units of the column's
         interquartile range divided by 1.349, which is the standard deviation where targets are normally distributed.
 
     Raises
@@ -158,7 +159,7 @@ class SmoothL1(DifferenceLoss):
 
     Prediction: the raw output, between the mean (large `beta`) and the median (small `beta`).
 
-    Use: as `Huber`, where the size of the loss should not depend on where the square ends.
+    Use: as `Huber`, where the loss of large errors should not scale with the threshold.
 
     References
     ----------
@@ -184,7 +185,7 @@ class SmoothL1(DifferenceLoss):
         return F.smooth_l1_loss(raw, y, reduction="none", beta=self.beta).squeeze(-1)
 
     def derivative_(self, difference: Tensor) -> Tensor:
-        """Return ``(p - y) / beta``, cut off at 1."""
+        """Return ``(p - y) / beta``, clipped to ``[-1, 1]``."""
         return difference.div_(self.beta).clamp_(-1.0, 1.0)
 
 
@@ -192,7 +193,7 @@ class SmoothL1(DifferenceLoss):
 class LogCosh(DifferenceLoss):
     """Logarithm of the hyperbolic cosine, ``log(cosh(y - p))``: smooth everywhere, absolute far away [1]_.
 
-    Computed as ``|d| + softplus(-2 |d|) - log(2)``, which neither overflows nor loses its digits far from zero.
+    Computed as ``|d| + softplus(-2 |d|) - log(2)``, which neither overflows nor loses precision far from zero.
 
     Notes
     -----
@@ -200,7 +201,7 @@ class LogCosh(DifferenceLoss):
 
     Prediction: the raw output, between the mean and the median.
 
-    Use: as `Huber` with a width of about 1, without a parameter and smooth everywhere.
+    Use: as `Huber` with `delta` of about 1, without a parameter and smooth everywhere.
 
     References
     ----------
@@ -221,7 +222,7 @@ class LogCosh(DifferenceLoss):
         """Return the log-cosh loss of each row."""
         d = raw - y
         far = d.abs()
-        # log1p keeps its digits where cosh is close to one: log(cosh(d)) = log1p(2 sinh(d / 2)^2).
+        # log1p keeps precision where cosh is close to one: log(cosh(d)) = log1p(2 sinh(d / 2)^2).
         near = torch.log1p(2 * torch.sinh(d.clamp(-1.0, 1.0) / 2).square())
         value = torch.where(far < 1.0, near, far + F.softplus(-2 * far) - _LOG_2)
         return value.squeeze(-1)

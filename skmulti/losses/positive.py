@@ -1,4 +1,4 @@
-"""Targets that are never negative, with a logarithmic link: counts, durations, amounts."""
+"""Losses of non-negative targets with a logarithmic link: counts, durations, amounts."""
 
 from __future__ import annotations
 
@@ -16,32 +16,32 @@ from torch import Tensor
 from skmulti.losses._checks import check_interval, check_positive, refuse_targets
 from skmulti.losses.base import ColumnLoss
 
-# Beyond this a power of e goes on as a line, so that no raw output overflows: e^30 is 10^13 times the mean.
+# Above this the exponential is continued linearly to avoid overflow: e^30 is 10^13 times the mean.
 _LARGEST = 30.0
-# The same for powers of its inverse, up to its square.
+# The same for negative exponents down to -2: e^40 is far from overflow.
 _LEAST = -20.0
-# A mean is positive: no raw output is read as less than e^-60, 10^-26 times the mean.
+# Keeps predictions positive: the smallest is e^-60, 10^-26 times the mean.
 _LEAST_MEAN = -60.0
-# Nor does the line overflow: e^30 times this is 10^33.
+# Keeps the linear part finite: e^30 times this is 10^33.
 _LARGEST_RAW = 1e20
 
 
 def exponential(raw: Tensor) -> Tensor:
-    """Return e to the power of ``raw``, continued as a straight line beyond 30, constant below -60 and above 10^20."""
+    """Return e to the power of ``raw``, continued linearly above 30, constant below -60 and above 10^20."""
     return raw.clamp(min=_LEAST_MEAN, max=_LARGEST).exp() * (1 + (raw - _LARGEST).clamp(min=0, max=_LARGEST_RAW))
 
 
 def growth(log: Tensor, rate: float) -> Tensor:
-    """Return ``(e**(rate * log) - 1) / rate``, the logarithm itself at rate 0, a straight line where it is huge."""
+    """Return ``(e**(rate * log) - 1) / rate``, the logarithm itself at rate 0, continued linearly at extremes."""
     if rate == 0:
         return log
-    # All rates of one sign go straight from the same logarithm on, so that their difference keeps its sign.
+    # All rates of one sign become linear at the same logarithm, so that the sign of their difference is kept.
     inside = log.clamp(max=_LARGEST) if rate > 0 else log.clamp(min=_LEAST)
     return (rate * inside).expm1() / rate + (rate * inside).exp() * (log - inside)
 
 
 class Deviance(ColumnLoss):
-    """Half the Tweedie deviance with a logarithmic link, of the `power` and in units of the `mean` of a subclass."""
+    """Half the Tweedie deviance with a logarithmic link, with the `power` and in units of the `mean` of a subclass."""
 
     target_scaling = None
     power: float
@@ -53,7 +53,7 @@ class Deviance(ColumnLoss):
             check_positive("mean", self.mean, loss=self._name)
 
     def adapt_to(self, y: np.ndarray, names: tuple[str, ...], sample_weight: np.ndarray | None = None) -> Any:
-        """Refuse targets that are negative, and learn their mean."""
+        """Return the loss with the mean of the targets; raise a ValueError for targets outside the support."""
         if self.power < 2:
             refuse_targets(y < 0, y, names, loss=self._name, requires="targets of 0 or more", are="negative")
         else:
@@ -66,7 +66,7 @@ class Deviance(ColumnLoss):
         """Return half the deviance of each row, in units of the mean."""
         y, raw, p = y[..., 0] / (self.mean or 1.0), raw[..., 0], self.power
         log_y = torch.where(y > 0, y, 1).log()
-        # Differences of `growth` keep their digits where the power is near 1 or 2, and are the limits there.
+        # Differences of `growth` stay precise for powers near 1 or 2, and give the limits at 1 and 2.
         at_y = growth(log_y, 2 - p) - y * growth(log_y, 1 - p)
         if p < 2:
             at_y = torch.where(y > 0, at_y, -1 / (2 - p))
@@ -79,11 +79,11 @@ class Deviance(ColumnLoss):
 
 @dataclass(frozen=True)
 class Tweedie(Deviance):
-    """Half the Tweedie deviance with a logarithmic link: amounts that are often exactly zero [1]_.
+    """Half the Tweedie deviance with a logarithmic link: non-negative amounts with many zeros [1]_.
 
     The prediction is ``m = mean * exp(raw)``, and the loss ``y**(2 - p) / ((1 - p) (2 - p)) - y m**(1 - p) / (1 - p)
-    + m**(2 - p) / (2 - p)``, divided by ``mean**(2 - p)`` so that its size does not depend on the unit. Targets are
-    not standardised.
+    + m**(2 - p) / (2 - p)``, divided by ``mean**(2 - p)`` so that it does not depend on the unit of the targets.
+    Targets are not standardised.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ class Tweedie(Deviance):
         The power ``p`` of the mean to which the variance is proportional, from 1 (a count) to 3; 2 is a
         gamma distribution, 3 an inverse Gaussian one.
     mean : float or None, default=None
-        The unit of the targets. None takes the mean of the training targets.
+        The unit of the targets. None means the mean of the training targets.
 
     Raises
     ------
@@ -141,7 +141,7 @@ class Poisson(Deviance):
     Parameters
     ----------
     mean : float or None, default=None
-        The unit of the targets. None takes the mean of the training targets.
+        The unit of the targets. None means the mean of the training targets.
 
     Raises
     ------
@@ -154,7 +154,7 @@ class Poisson(Deviance):
 
     Prediction: the mean ``m``, positive.
 
-    Use: for counts: how many in an hour, on a page, in a cell.
+    Use: for counts, such as events per hour.
 
     References
     ----------
@@ -182,7 +182,7 @@ class Poisson(Deviance):
         return self.predict(raw).sqrt()
 
     def quantiles(self, raw: Tensor, levels: Sequence[float]) -> Tensor:
-        """Return quantiles of each row's Poisson distribution, whole numbers."""
+        """Return quantiles of each row's Poisson distribution, which are integers."""
         mean = self.predict(raw).unsqueeze(-1).double().cpu().numpy()
         return torch.as_tensor(stats.poisson.ppf(np.asarray(levels), mean), dtype=raw.dtype, device=raw.device)
 
@@ -195,7 +195,7 @@ class Poisson(Deviance):
 
 @dataclass(frozen=True)
 class Gamma(Deviance):
-    """Half the gamma deviance with a logarithmic link: positive amounts whose spread grows with them [1]_.
+    """Half the gamma deviance with a logarithmic link: positive amounts with constant relative spread [1]_.
 
     The prediction is ``m = mean * exp(raw)``, and the loss ``log(m / y) + y / m - 1``. Targets are not
     standardised.
@@ -203,7 +203,7 @@ class Gamma(Deviance):
     Parameters
     ----------
     mean : float or None, default=None
-        The unit of the targets. None takes the mean of the training targets.
+        The unit of the targets. None means the mean of the training targets.
 
     Raises
     ------
@@ -216,7 +216,7 @@ class Gamma(Deviance):
 
     Prediction: the mean ``m``, positive.
 
-    Use: for positive amounts and durations whose spread grows with their size.
+    Use: for positive amounts and durations whose standard deviation grows with their mean.
 
     References
     ----------

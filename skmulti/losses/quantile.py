@@ -15,23 +15,23 @@ from skmulti.losses.base import ColumnLoss, DifferenceLoss
 
 @dataclass(frozen=True)
 class Quantile(ColumnLoss):
-    """Quantile (pinball) loss: the prediction is the quantile of the given level [1]_, or several of them.
+    """Quantile (pinball) loss: the prediction is the quantile of the given level or levels [1]_.
 
     With ``d = y - p`` it is ``level * d`` where ``d >= 0`` and ``(level - 1) * d`` elsewhere; several levels give
-    the mean of their losses. Each level has one raw output. That of the middle level is read as it is, those
-    above and below as steps ``softplus(raw)`` away from their neighbour, so that quantiles never cross.
+    the mean of their losses. Each level has one raw output. The raw output of the middle level is its quantile;
+    each other quantile is ``softplus(raw)`` away from its neighbour, so that quantiles never cross.
 
     Parameters
     ----------
     level : float or sequence of float, default=0.5
-        The quantile's level, between 0 and 1, or several levels in rising order. 0.5 gives the median, with half
+        The quantile's level, between 0 and 1, or several levels in increasing order. 0.5 gives the median, with half
         the absolute error as the loss. With several levels the prediction is the quantile of level 0.5,
         interpolated between its neighbours, or the nearest level.
 
     Raises
     ------
     ValueError
-        If a level is not a number between 0 and 1, or if levels do not rise.
+        If a level is not a number between 0 and 1, or if levels do not increase.
 
     Notes
     -----
@@ -41,7 +41,7 @@ class Quantile(ColumnLoss):
 
     Prediction: the quantile of the level; of several levels the median, or the level nearest to it.
 
-    Use: for a cautious prediction (one level), or an interval without a distribution (several levels).
+    Use: for a conservative prediction (one level), or an interval without a distribution (several levels).
 
     References
     ----------
@@ -66,7 +66,7 @@ class Quantile(ColumnLoss):
             check_level("level", level, loss="quantile")
         if not self.levels or list(self.levels) != sorted(set(self.levels)):
             raise ValueError(
-                "The 'level' parameter of the loss 'quantile' must be one level or several in rising order. "
+                "The 'level' parameter of the loss 'quantile' must be one level or several in increasing order. "
                 f"Got {self.level!r} instead."
             )
 
@@ -97,7 +97,7 @@ class Quantile(ColumnLoss):
         return self.quantiles(raw, [min(max(0.5, low), high)])[..., 0]
 
     def quantiles(self, raw: Tensor, levels: Sequence[float]) -> Tensor:
-        """Return quantiles, linear between the levels of the loss; others are refused."""
+        """Return quantiles, interpolated linearly; levels outside those of the loss raise a ValueError."""
         known = self._read(raw)
         parts = []
         for level in levels:
@@ -109,8 +109,8 @@ class Quantile(ColumnLoss):
             above = next(i for i, value in enumerate(self.levels) if value >= level)
             below = above if self.levels[above] == level else above - 1
             span = self.levels[above] - self.levels[below]
-            share = (level - self.levels[below]) / span if span else 0.0
-            parts.append(torch.lerp(known[..., below], known[..., above], share))
+            fraction = (level - self.levels[below]) / span if span else 0.0
+            parts.append(torch.lerp(known[..., below], known[..., above], fraction))
         return torch.stack(parts, dim=-1).unsqueeze(-2)
 
     def _read(self, raw: Tensor) -> Tensor:
@@ -127,7 +127,7 @@ class Quantile(ColumnLoss):
 
 @dataclass(frozen=True)
 class Expectile(DifferenceLoss):
-    """Expectile loss: a squared error that weighs one side more, as the pinball does for quantiles [1]_.
+    """Expectile loss: an asymmetric squared error, analogous to the pinball loss [1]_.
 
     With ``d = y - p`` it is ``level * d**2`` where ``d >= 0`` and ``(1 - level) * d**2`` elsewhere.
 
@@ -147,7 +147,7 @@ class Expectile(DifferenceLoss):
 
     Prediction: the expectile of the level: 0.5 gives the mean.
 
-    Use: where errors to one side cost more and their size counts, as in risk.
+    Use: where errors of one sign cost more, with a cost that is quadratic, as in risk.
 
     References
     ----------
@@ -170,7 +170,7 @@ class Expectile(DifferenceLoss):
     def row_loss(self, raw: Tensor, y: Tensor) -> Tensor:
         """Return the expectile loss of each row."""
         d = y - raw
-        # Not where() of two numbers, which would be of torch's default dtype whatever the targets are.
+        # where() of two Python numbers would have torch's default dtype instead of that of the targets.
         return torch.where(d >= 0, self.level * d.square(), (1 - self.level) * d.square()).squeeze(-1)
 
     def derivative_(self, difference: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Rotations in space."""
+"""The loss of rotations in three dimensions."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from torch import Tensor
 from skmulti.losses._checks import check_option, refuse_targets
 from skmulti.losses.base import ColumnLoss, mean_over_members
 
-# The square of what matrices of the same rotation, in different forms, are apart.
+# Matrices of the same rotation computed from different representations differ by about 1e-6; this is the square.
 _ROUNDING = 1e-12
 _FORMATS = {3: "a rotation vector", 4: "a quaternion (x, y, z, w)", 9: "a matrix, row by row"}
 
 
 @dataclass(frozen=True)
 class Rotation(ColumnLoss):
-    """A rotation in space: the angle between the predicted and the true rotation, in radians [1]_.
+    """A three-dimensional rotation: the angle between the predicted and the true rotation, in radians [1]_.
 
-    The columns are a rotation vector (3), a quaternion x, y, z, w (4) or a matrix row by row (9); vectors and
-    quaternions jump or repeat somewhere. The network emits a form without jumps, two columns of a matrix made
-    orthogonal (Gram-Schmidt) or a whole matrix projected on the nearest rotation [2]_. Gradients are finite
-    everywhere, at 0 and at pi too.
+    The columns are a rotation vector (3), a quaternion x, y, z, w (4) or a matrix row by row (9); rotation
+    vectors and quaternions are discontinuous or ambiguous. The network emits a continuous representation: two columns
+    of a matrix, orthonormalised by Gram-Schmidt, or a whole matrix projected onto the nearest rotation [2]_.
+    Gradients are finite everywhere, including angles 0 and pi.
 
     Needs the package roma: ``pip install skmulti[rotation]``.
 
@@ -34,12 +34,12 @@ class Rotation(ColumnLoss):
     representation : {"6d", "9d"}, default="6d"
         What the network emits: two columns of a matrix, or a whole one.
     columns : int or None, default=None
-        The number of columns of y, which says their form: 3, 4 or 9. None reads it in `fit`.
+        The number of columns of y, which determines their format: 3, 4 or 9. None means that `fit` sets it.
 
     Raises
     ------
     ValueError
-        If `representation` is unknown; in `fit` if the group has another number of columns, or a target is no
+        If `representation` is unknown; in `fit` if the group has another number of columns, or a target is not a
         rotation.
     ImportError
         If roma is not installed.
@@ -50,11 +50,11 @@ class Rotation(ColumnLoss):
 
     Columns: 3 (a rotation vector), 4 (a quaternion) or 9 (a matrix), a group.
 
-    Raw outputs: 6 or 9, as `representation` says.
+    Raw outputs: 6 or 9, according to `representation`.
 
-    Prediction: a rotation in the form of the targets; a quaternion has w >= 0.
+    Prediction: a rotation in the format of the targets; a quaternion has w >= 0.
 
-    Use: for an orientation in space, in any of the three forms.
+    Use: for an orientation in space, in any of the three formats.
 
     References
     ----------
@@ -84,11 +84,11 @@ class Rotation(ColumnLoss):
         return int(self.representation[0])
 
     def adapt_to(self, y: np.ndarray, names: tuple[str, ...], sample_weight: np.ndarray | None = None) -> Rotation:
-        """Read the form of the targets from their number, and refuse what is no rotation."""
+        """Set the format from the number of columns; raise a ValueError for targets that are not rotations."""
         _roma()
         if y.shape[1] not in _FORMATS:
             forms = ", ".join(f"{n} ({text})" for n, text in _FORMATS.items())
-            raise ValueError(f"The loss 'rotation' takes a group of columns: {forms}. Got {y.shape[1]}: {names}.")
+            raise ValueError(f"The loss 'rotation' requires a group of columns: {forms}. Got {y.shape[1]}: {names}.")
         bad = np.zeros(len(y), bool)
         if y.shape[1] == 4:
             bad = np.linalg.norm(y, axis=1) == 0
@@ -111,11 +111,11 @@ class Rotation(ColumnLoss):
             dim=-1,
         )
         trace = turn.diagonal(dim1=-2, dim2=-1).sum(-1)
-        # The norm's gradient is zero at zero, and the arc tangent's is finite where sine and cosine are not both zero.
+        # vector_norm has gradient 0 at 0, and atan2 a finite one unless both arguments are 0.
         return torch.atan2(torch.linalg.vector_norm(twist, dim=-1), trace - 1)
 
     def predict(self, raw: Tensor) -> Tensor:
-        """Return the rotation in the form of the targets; a quaternion has w >= 0."""
+        """Return the rotation in the format of the targets; a quaternion has w >= 0."""
         return self._in_columns(self._matrix(raw))
 
     def mean_prediction(self, predictions: Tensor) -> Tensor:
@@ -130,12 +130,12 @@ class Rotation(ColumnLoss):
         return self._in_columns(_roma().special_procrustes(mean))
 
     def difference(self, y: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
-        """Return targets minus predictions, in the form of the target's rotation that is nearest to the prediction."""
+        """Return targets minus predictions, with the equivalent target that is nearest to the prediction."""
         if y.shape[1] == 4:
             # A quaternion and its opposite are the same rotation.
             y = np.where((y * y_pred).sum(axis=1, keepdims=True) < 0, -y, y)
         elif y.shape[1] == 3:
-            # A turn by an angle, and one about the same axis by what is left to a whole turn.
+            # The same rotation about the opposite axis, by 2 pi minus the angle.
             angle = np.linalg.norm(y, axis=1, keepdims=True)
             other = y * (1 - 2 * np.pi / np.where(angle > 0, angle, np.inf))
             nearer = np.linalg.norm(other - y_pred, axis=1) < np.linalg.norm(y - y_pred, axis=1)
@@ -145,8 +145,8 @@ class Rotation(ColumnLoss):
     def group_score(self, y: np.ndarray, y_pred: np.ndarray, sample_weight: np.ndarray | None = None) -> float:
         """Return R2 of the rotation matrices, all nine entries together.
 
-        The columns of a quaternion or a vector have no R2 that means something: near a turn by pi a rotation has two
-        forms far apart, and an entry that hardly varies would decide alone.
+        R2 of single columns of a quaternion or a rotation vector is meaningless: near an angle of pi a rotation has two
+        distant representations, and an entry with little variance would dominate.
         """
         true, pred = (
             self._target_matrix(torch.from_numpy(part.astype(np.float64))).flatten(-2).numpy() for part in (y, y_pred)
@@ -154,22 +154,22 @@ class Rotation(ColumnLoss):
         weight = np.ones(len(y)) if sample_weight is None else sample_weight
         squared = weight @ ((true - pred) ** 2).sum(axis=1)
         spread = weight @ ((true - np.average(true, axis=0, weights=weight)) ** 2).sum(axis=1)
-        # As scikit-learn's r2_score does where targets are all the same, but for rounding.
+        # As in scikit-learn's r2_score for constant targets, but with a tolerance for rounding.
         if spread <= _ROUNDING * weight.sum():
             return float(squared <= _ROUNDING * weight.sum())
         return float(1 - squared / spread)
 
     def _matrix(self, raw: Tensor) -> Tensor:
-        """Return rotation matrices from any raw outputs; raw zeros stand for no rotation at all."""
+        """Return rotation matrices from any raw outputs; raw outputs of zero give the identity."""
         n = 2 if self.representation == "6d" else 3
         form = raw.unflatten(-1, (3, n)) + torch.eye(3, n, dtype=raw.dtype, device=raw.device)
-        # The size of a form means nothing; without it a huge one does not lose its squares.
+        # A positive factor has no effect on the rotation; dividing by the largest entry avoids overflow of the squares.
         form = form / form.abs().amax((-2, -1), keepdim=True).clamp(min=1).detach()
         matrix: Tensor = _roma().special_gramschmidt(form) if n == 2 else _roma().special_procrustes(form)
         return matrix
 
     def _in_columns(self, matrix: Tensor) -> Tensor:
-        """Return rotation matrices in the form of the targets."""
+        """Return rotation matrices in the format of the targets."""
         if self.columns == 9:
             return matrix.flatten(-2)
         if self.columns == 3:

@@ -1,4 +1,4 @@
-"""The table of losses by name: a new loss is one line here."""
+"""The table of losses by name; each new loss adds one line."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ ALIASES: dict[str, str] = {
 
 
 def make_loss(loss: Any, *, parameter: str = "loss") -> ColumnLoss:
-    """Return the column loss that a user's value means.
+    """Return the column loss for a value of the `loss` parameter.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ def make_loss(loss: Any, *, parameter: str = "loss") -> ColumnLoss:
         The name of a loss in `COLUMN_LOSSES` or `ALIASES`, a column loss (class or instance), a torch loss
         (class or instance), or a callable of (raw outputs, targets).
     parameter : str, default="loss"
-        The parameter in which the value stands, for messages.
+        The name of the parameter, for messages.
 
     Returns
     -------
@@ -109,15 +109,15 @@ def make_loss(loss: Any, *, parameter: str = "loss") -> ColumnLoss:
 
 
 def register_loss(name: str, loss: type[ColumnLoss]) -> type[ColumnLoss]:
-    """Give a column loss of your own a name, for `loss` and for searches over losses.
+    """Register a custom column loss under a name, for `loss` and for searches over losses.
 
     Parameters
     ----------
     name : str
         The name.
     loss : subclass of ColumnLoss
-        The loss; all its parameters must have defaults. To be found in another process (a search with
-        ``n_jobs``), the call must stand in a module that the process imports.
+        The loss; all its parameters must have defaults. For searches with ``n_jobs``,
+        call it in a module that the worker processes import.
 
     Returns
     -------
@@ -127,9 +127,9 @@ def register_loss(name: str, loss: type[ColumnLoss]) -> type[ColumnLoss]:
     Raises
     ------
     ValueError
-        If another loss has this name.
+        If the name belongs to another loss.
     TypeError
-        If `loss` is no subclass of ColumnLoss, no dataclass, or has a field without a default.
+        If `loss` is not a subclass of ColumnLoss, not a dataclass, or has a field without a default.
 
     Examples
     --------
@@ -149,9 +149,13 @@ def register_loss(name: str, loss: type[ColumnLoss]) -> type[ColumnLoss]:
         raise TypeError(
             f"The 'loss' parameter must be a dataclass. Got {loss!r}; put @dataclass(frozen=True) above it."
         )
-    bare = [f.name for f in dataclasses.fields(loss) if f.default is f.default_factory is dataclasses.MISSING]
-    if bare:
-        raise TypeError(f"The 'loss' parameter must have a default for each field. Got none for {', '.join(bare)}.")
+    without_default = [
+        f.name for f in dataclasses.fields(loss) if f.default is f.default_factory is dataclasses.MISSING
+    ]
+    if without_default:
+        raise TypeError(
+            f"The 'loss' parameter must have a default for each field. Got none for {', '.join(without_default)}."
+        )
     if name in ALIASES or COLUMN_LOSSES.get(name, loss).__qualname__ != loss.__qualname__:
         raise ValueError(f"The 'name' parameter must be a name that no other loss has. Got {name!r}.")
     COLUMN_LOSSES[name] = loss

@@ -1,4 +1,4 @@
-"""torch's own losses, and any callable, as a column loss."""
+"""torch losses and other callables as column losses."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from torch.nn import functional
 
 from skmulti.losses.base import ColumnLoss
 
-# They depend on the difference of their arguments alone, so that standardised targets mean the same.
+# These depend only on the difference of their arguments, so they can be computed on standardised targets.
 _ROBUST_LOSSES = (nn.L1Loss, nn.SmoothL1Loss, nn.HuberLoss)
 _DIFFERENCE_LOSSES = (nn.MSELoss, *_ROBUST_LOSSES)
 
-# Losses of classes, as a module and as a function, and what they take for targets.
+# Classification losses, as modules and functions, and the targets that they require.
 _PROBABILITIES = "probabilities between 0 and 1"
 _DISTRIBUTION = "probabilities that sum to 1 in each row of two columns or more"
 _SIGNS = "-1 and 1"
@@ -44,7 +44,7 @@ _CLASSIFICATION_LOSSES: dict[Any, str] = {
     functional.multilabel_margin_loss: _CLASSES,
 }
 
-# Losses with a third argument whose place a loss of the table takes.
+# Losses with a third argument, and the named loss to use instead.
 _COUNTERPARTS: dict[Any, str] = {
     nn.GaussianNLLLoss: "gaussian_nll",
     functional.gaussian_nll_loss: "gaussian_nll",
@@ -55,25 +55,24 @@ _COUNTERPARTS: dict[Any, str] = {
 class TorchLoss(ColumnLoss):
     """A torch loss, or any callable of (raw outputs, targets), over one column or a group of them.
 
-    The callable gets two tensors of shape (n_rows, n_columns), as a torch criterion does, and answers with one
-    value per row, or one per row and column, which are averaged over the columns, or with one number for all.
-    The term is their mean over the rows, so that ``nn.MSELoss()`` over four columns is what it is in torch.
+    The callable gets two tensors of shape (n_rows, n_columns), as a torch criterion does, and returns one value
+    per row, or one per row and column, which are averaged over the columns, or one number for all rows. The term is
+    the mean over the rows, so that ``nn.MSELoss()`` over four columns has the same value as in torch.
 
     Parameters
     ----------
     loss : callable or torch.nn.Module
-        The loss. A module with a `reduction` is used with ``reduction="none"``; what it had must have been
+        The loss. A module with a `reduction` is used with ``reduction="none"``; its own reduction must be
         ``"mean"`` (torch's default) or ``"none"``.
     standardize : bool, default=False
-        Whether it takes standardised targets (``L1Loss``, ``SmoothL1Loss`` and ``HuberLoss`` those of median and
-        interquartile range). `make_loss` gives True to torch's losses of a difference
-        (``MSELoss``, ``L1Loss``, ``SmoothL1Loss``, ``HuberLoss``) and False to anything else, whose meaning may
-        depend on the targets' unit.
+        Whether targets are standardised (for ``L1Loss``, ``SmoothL1Loss`` and ``HuberLoss`` by median and interquartile
+        range). `make_loss` sets True for torch's losses of a difference (``MSELoss``, ``L1Loss``, ``SmoothL1Loss``,
+        ``HuberLoss``) and False for all other callables, whose values may depend on the unit of the targets.
 
     Raises
     ------
     ValueError
-        If the module's reduction is another one, or if the loss answers with another shape.
+        If the module has another reduction, or if the loss returns another shape.
     TypeError
         If the callable does not take two positional arguments.
 
@@ -98,7 +97,7 @@ class TorchLoss(ColumnLoss):
         if isinstance(self.loss, nn.Module) and reduction not in ("mean", "none"):
             raise ValueError(
                 f"The loss {self._name} must have reduction='mean' or 'none', since a term is the mean over the rows. "
-                f"Got reduction={reduction!r} instead; a factor belongs into 'loss_weights'."
+                f"Got reduction={reduction!r} instead; put factors into 'loss_weights'."
             )
 
     def _check_arguments(self) -> None:
@@ -133,17 +132,17 @@ class TorchLoss(ColumnLoss):
 
     @property
     def robust_scaling(self) -> bool:  # type: ignore[override]
-        """Return whether standardised targets are those of median and interquartile range: torch's robust losses'."""
+        """Return whether targets are standardised by median and interquartile range."""
         return self.standardize and isinstance(self.loss, _ROBUST_LOSSES)
 
     def adapt_to(self, y: np.ndarray, names: tuple[str, ...], sample_weight: np.ndarray | None = None) -> TorchLoss:
-        """Return the loss itself; see `ColumnLoss.adapt_to`. A loss of classes refuses real numbers."""
-        takes = _targets_of_classes(self.loss)
-        if takes is not None and not _are_targets_of_classes(y, takes):
+        """Return the loss itself; see `ColumnLoss.adapt_to`. A classification loss raises a ValueError."""
+        required = _required_class_targets(self.loss)
+        if required is not None and not _are_class_targets(y, required):
             raise ValueError(
-                f"The loss {self._name} is for classification: its targets must be {takes}. Got "
-                f"{', '.join(map(repr, names))} with values from {y.min():g} to {y.max():g}; use a loss of real "
-                "numbers, such as 'squared_error'."
+                f"The loss {self._name} is for classification: its targets must be {required}. Got "
+                f"{', '.join(map(repr, names))} with values from {y.min():g} to {y.max():g}; use a regression loss, "
+                "such as 'squared_error'."
             )
         return self
 
@@ -166,24 +165,24 @@ def wrap_torch_loss(loss: Any) -> TorchLoss:
     return TorchLoss(loss, standardize=isinstance(loss, _DIFFERENCE_LOSSES))
 
 
-def _targets_of_classes(loss: Any) -> str | None:
-    """Return what a loss of classes takes for targets, None for any other loss."""
+def _required_class_targets(loss: Any) -> str | None:
+    """Return the targets that a classification loss requires, None for any other loss."""
     if not isinstance(loss, nn.Module):
         return _CLASSIFICATION_LOSSES.get(loss) if isinstance(loss, Hashable) else None
-    for kind, takes in _CLASSIFICATION_LOSSES.items():
-        # A subclass with a forward of its own may make classes of real numbers.
+    for kind, required in _CLASSIFICATION_LOSSES.items():
+        # A subclass with a custom forward may convert real numbers to classes.
         if isinstance(kind, type) and isinstance(loss, kind) and type(loss).forward is vars(kind)["forward"]:
-            return takes
+            return required
     return None
 
 
-def _are_targets_of_classes(y: np.ndarray, takes: str) -> bool:
-    if takes == _SIGNS:
+def _are_class_targets(y: np.ndarray, required: str) -> bool:
+    if required == _SIGNS:
         return bool(np.isin(y, (-1, 1)).all())
-    if takes == _CLASSES or y.min() < 0 or y.max() > 1:
-        # Indices are integers, and targets real numbers.
+    if required == _CLASSES or y.min() < 0 or y.max() > 1:
+        # Class indices require integer dtype, but targets are floats.
         return False
-    return takes == _PROBABILITIES or (y.shape[1] > 1 and np.allclose(y.sum(axis=1), 1))
+    return required == _PROBABILITIES or (y.shape[1] > 1 and np.allclose(y.sum(axis=1), 1))
 
 
 def _per_element(loss: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Tensor, Tensor], Tensor]:

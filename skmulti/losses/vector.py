@@ -1,4 +1,4 @@
-"""A group of columns that is a vector."""
+"""Losses of vectors: groups of columns."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from skmulti.losses.base import ColumnLoss, mean_over_members
 class Euclidean(ColumnLoss):
     """Euclidean distance of a vector of any length: the norm of the difference, not its square.
 
-    The prediction is the spatial median [1]_, which outliers move little. The columns are standardised with one
+    The prediction is the spatial median [1]_, which is robust to outliers. The columns are standardised with one
     common scale, so that distances keep their meaning.
 
     Notes
@@ -25,7 +25,7 @@ class Euclidean(ColumnLoss):
 
     Prediction: the raw outputs, the spatial median.
 
-    Use: for a point in the plane or in space that is judged by its distance.
+    Use: for a point in the plane or in space that is evaluated by its distance.
 
     References
     ----------
@@ -58,7 +58,7 @@ class UnitVector(ColumnLoss):
 
     Prediction: ``p / |p|``, a vector of norm 1.
 
-    Use: for a direction in space, such as a normal or a line of sight; its targets' lengths do not count.
+    Use: for a direction in space, such as a normal or a line of sight; the lengths of the targets have no effect.
 
     References
     ----------
@@ -104,9 +104,9 @@ class UnitVector(ColumnLoss):
 def _normalized(vectors: Tensor) -> Tensor:
     """Return vectors of norm 1; a vector of zeros, which has no direction, points along the first axis."""
     size = vectors.abs().amax(-1, keepdim=True)
-    has_direction = size >= torch.finfo(vectors.dtype).tiny  # below, one over it is infinite
+    has_direction = size >= torch.finfo(vectors.dtype).tiny  # the inverse of a smaller one is infinite
     first = torch.zeros_like(vectors)
     first[..., 0] = 1
-    # Divided by the largest entry first, so that neither a huge nor a tiny vector loses its square.
+    # Divided by the largest entry first, so that squares neither overflow nor underflow.
     vectors = torch.where(has_direction, vectors / torch.where(has_direction, size, 1).detach(), first)
     return vectors / torch.linalg.vector_norm(vectors, dim=-1, keepdim=True)

@@ -1,4 +1,4 @@
-"""The layers every module is built from, and the checks of their sizes."""
+"""The layers of all modules, and the validation of their parameters."""
 
 from __future__ import annotations
 
@@ -34,18 +34,18 @@ POOLINGS = {"max": "MaxPool", "average": "AvgPool"}
 
 
 class Scaling(nn.Module):
-    """Each feature times a number that is learned, (n_samples, n_features) to the same shape [1]_.
+    """Multiply each feature by a learnable factor, (n_samples, n_features) to the same shape [1]_.
 
-    The number is ``1 + rate * weight``, and the weight begins at 0: an optimizer whose steps do not depend on the size
-    of a gradient, as Adam's, moves it `rate` times as fast as other parameters. So features that tell nothing fade
-    sooner than the layers behind could learn to leave them out.
+    The factor is ``1 + rate * weight`` with ``weight`` initialised to 0. The steps of Adam do not depend on the size of
+    the gradient, so the factor changes `rate` times as fast as other parameters. Uninformative features are thus
+    suppressed sooner than by the parameters of the next layer.
 
     Parameters
     ----------
     n_features : int
         Number of features.
     rate : float, default=10.0
-        How many times as fast as other parameters the factors move.
+        The learning rate of the factors relative to other parameters, for Adam.
 
     References
     ----------
@@ -79,8 +79,8 @@ def make_activation(activation: Activation) -> nn.Module:
     Parameters
     ----------
     activation : str or nn.Module class
-        A name in scikit-learn's words ("relu", "tanh", "logistic", "identity"), or "gelu", "silu",
-        "mish", "elu", "leaky_relu", "softplus", or a class that is built without arguments.
+        One of scikit-learn's names ("relu", "tanh", "logistic", "identity"), or "gelu", "silu",
+        "mish", "elu", "leaky_relu", "softplus", or a class whose constructor needs no arguments.
 
     Returns
     -------
@@ -114,8 +114,8 @@ def hidden_layers(
 ) -> nn.Sequential:
     """Return fully connected layers, (n_samples, n_features) to (n_samples, last size).
 
-    Each size gives Linear, normalization, activation and dropout, in this order; what is not
-    asked for is not there.
+    Each size gives Linear, normalization, activation and dropout, in this order; disabled
+    layers are omitted.
 
     Parameters
     ----------
@@ -126,14 +126,15 @@ def hidden_layers(
     activation : str or nn.Module class, default="relu"
         See `make_activation`.
     dropout : float in [0, 1), default=0.0
-        Share of the units of each layer dropped in training [1]_.
+        Dropout rate after each layer [1]_.
     normalization : {"batch", "layer"} or None, default=None
         Batch [2]_ or layer [3]_ normalization between Linear and activation.
     scaling_layer : bool, default=False
-        Whether a `Scaling` stands before the first layer.
+        Whether to insert a `Scaling` layer before the first layer.
     initialization : {"torch", "he"}, default="torch"
-        How Linear layers begin: as torch has it, or with normal weights of variance 2 / n_in [4]_ and normal biases of
-        standard deviation 0.5, which spread the bends of the activations over the data.
+        Initialisation of the Linear layers: torch's default; or "he", weight matrices with normal entries of variance
+        2 / n_in [4]_ and normal biases of standard deviation 0.5, which distribute the kinks of the activations over
+        the data.
 
     Returns
     -------
@@ -163,7 +164,7 @@ def hidden_layers(
     )
     """
     sizes = check_sizes("hidden_layer_sizes", hidden_layer_sizes)
-    make_activation(activation)  # a wrong name is refused even where no layer uses it
+    make_activation(activation)  # an unknown name is an error even without hidden layers
     check_dropout(dropout)
     check_normalization(normalization)
     check_choice("initialization", initialization, INITIALIZATIONS)
@@ -200,7 +201,7 @@ def conv_block(
 ) -> nn.Sequential:
     """Return convolution, normalization, activation and pooling; `pool` has one int per axis.
 
-    Maps (n_samples, n_in, *size) to (n_samples, n_out, *(size // pool)). The arguments are checked.
+    Maps (n_samples, n_in, *size) to (n_samples, n_out, *(size // pool)). The caller validates the arguments.
     """
 
     def layer(kind: str) -> type[nn.Module]:
@@ -208,7 +209,7 @@ def conv_block(
         return found
 
     block = nn.Sequential()
-    if kernel_size % 2 == 0:  # needs one zero more on the right, which a convolution cannot pad
+    if kernel_size % 2 == 0:  # an even kernel needs asymmetric padding, which nn.Conv does not support
         block.append(layer("ConstantPad")((0, 1) * len(pool), 0.0))
     block.append(layer("Conv")(n_in, n_out, kernel_size, padding=(kernel_size - 1) // 2))
     if normalization == "batch":
@@ -222,7 +223,7 @@ def conv_block(
 
 
 def n_features_out(n_features: int, hidden_layer_sizes: Sizes) -> int:
-    """Return the number of features that leave `hidden_layers`."""
+    """Return the number of output features of `hidden_layers`."""
     return (n_features, *check_sizes("hidden_layer_sizes", hidden_layer_sizes))[-1]
 
 
@@ -248,7 +249,7 @@ def check_dropout(dropout: float) -> None:
 
 
 def is_positive_int(value: Any) -> bool:
-    """Tell whether `value` is an int of one or more; a bool is not an int here."""
+    """Return whether `value` is a positive int; bools are not accepted."""
     return isinstance(value, Integral) and not isinstance(value, bool) and int(value) > 0
 
 
@@ -265,11 +266,11 @@ def check_sizes(name: str, sizes: Any, *, n_sizes: int | None = None) -> tuple[i
     Parameters
     ----------
     name : str
-        The parameter the error message names.
+        The name of the parameter, for messages.
     sizes : int or sequence of int
-        What the user gave. An int is one size, or the same size `n_sizes` times.
+        The value. An int is one size, or the same size `n_sizes` times.
     n_sizes : int or None, default=None
-        Number of sizes there must be; None for any number.
+        Required number of sizes; None accepts any number.
 
     Returns
     -------

@@ -76,8 +76,8 @@ class CNN(_ConvTrunk):
     """Convolutional network, (n_samples, *input_shape) to (n_samples, n_outputs).
 
     Blocks of convolution, normalization, activation and pooling, then fully connected layers,
-    after LeNet [1]_. Every convolution pads with zeros so that the size stays; only pooling
-    makes it smaller. The sizes of all layers follow from `input_shape`.
+    after LeNet [1]_. Every convolution is zero-padded to keep the size; only pooling
+    reduces it. The sizes of all layers follow from `input_shape`.
 
     Parameters
     ----------
@@ -87,29 +87,29 @@ class CNN(_ConvTrunk):
     n_outputs : int
         Number of outputs.
     channels : int or sequence of int, default=(16, 32)
-        Number of channels that leave each block.
+        Number of output channels of each block.
     kernel_size : int or sequence of int, default=3
         Width of the kernel, along every axis; one for all blocks or one per block.
     pool_size : "auto", int or sequence of int, default="auto"
-        Positions pooled into one, along every axis; one for all blocks or one per block. 1 does
-        not pool. "auto" pools by 2 along the axes that still have two positions, so that any size
-        works. Positions that do not fill a pool are left out.
+        Size of the pooling window along every axis, for all blocks or one per block; 1 disables
+        pooling. "auto" pools by 2 along axes of size 2 or more, so that any input size works.
+        Positions at the end that do not fill a window are dropped.
     pooling : {"max", "average"}, default="max"
-        How positions are pooled.
+        The kind of pooling.
     hidden_layer_sizes : int or sequence of int, default=(128,)
         Number of units of each fully connected layer between the blocks and the output.
     activation : str or nn.Module class, default="relu"
         As in `MLP`, for the blocks and the hidden layers.
     dropout : float in [0, 1), default=0.0
-        Share of the units dropped after each hidden layer in training; the blocks drop none.
+        Dropout rate after each hidden layer; the blocks have no dropout.
     normalization : {"batch", "layer"} or None, default=None
         Normalization before each activation; in the blocks "layer" is a group normalization with
         one group [2]_. "batch" needs training batches of two rows or more.
     channels_last : bool, default=False
         Whether the channels are the last axis of a row, (H, W, C), instead of the first.
     image_shape : int, tuple of int or None, default=None
-        Shape into which flattened rows (features,) are brought, read as `input_shape` is,
-        channels last where `channels_last` says so. None where rows have their shape already.
+        Shape to which flattened rows (features,) are reshaped, interpreted as `input_shape`, with
+        channels last if `channels_last`. None if rows are not flattened.
     spatial_dims : {1, 2, 3} or None, default=None
         Number of axes beside the channels: 1 reads (L,) or (C, L), 2 reads (H, W) or (C, H, W),
         3 reads (D, H, W) or (C, D, H, W). None is 1 for (L,) and 2 for any other shape.
@@ -127,7 +127,7 @@ class CNN(_ConvTrunk):
     ------
     ValueError
         If a size is not a positive int, a name is unknown, the shape does not fit `spatial_dims`
-        or `image_shape`, a pool is larger than what reaches it, or `forward` gets rows of another
+        or `image_shape`, a pooling window is larger than its input, or `forward` gets rows of another
         shape than `input_shape`.
 
     References
@@ -144,7 +144,7 @@ class CNN(_ConvTrunk):
     >>> net(torch.zeros(5, 3, 28, 28)).shape
     torch.Size([5, 4])
 
-    Flattened rows, as scikit-learn keeps images:
+    Flattened rows, as in scikit-learn's image data sets:
 
     >>> net = CNN(input_shape=(64,), n_outputs=4, image_shape=(8, 8))
     >>> net(torch.zeros(5, 64)).shape

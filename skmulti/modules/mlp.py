@@ -58,17 +58,18 @@ class MLP(_MLPTrunk):
         Number of units of each hidden layer; ``()`` gives a linear model.
     activation : str or nn.Module class, default="relu"
         "relu", "tanh", "logistic", "identity", "gelu", "silu", "mish", "elu", "leaky_relu",
-        "softplus", or a class that is built without arguments.
+        "softplus", or a class whose constructor needs no arguments.
     dropout : float in [0, 1), default=0.0
-        Share of the units dropped after each hidden layer in training.
+        Dropout rate after each hidden layer.
     normalization : {"batch", "layer"} or None, default=None
         Normalization between each hidden Linear and its activation. "batch" needs training
         batches of two rows or more.
     scaling_layer : bool, default=False
-        Whether each feature is first multiplied by a number that is learned.
+        Whether to multiply each feature by a learnable factor before the first layer.
     initialization : {"torch", "he"}, default="torch"
-        How the layers begin: as torch has it; or the hidden ones with normal weights of variance 2 / n_in and normal
-        biases of standard deviation 0.5, and the last one with zeros, so that all predictions begin at the mean.
+        Initialisation of the layers: torch's default; or "he", hidden layers with normal weight matrices of variance
+        2 / n_in and normal biases of standard deviation 0.5, and an output layer of zeros, so that initial predictions
+        are the mean.
 
     Attributes
     ----------

@@ -37,13 +37,13 @@ class MultiHead(nn.Module):
     heads : mapping of head name to int
         Number of outputs of each head.
     trunk : {"mlp", "cnn"}, default="mlp"
-        The layers all heads share: the hidden layers of an `MLP`, or the blocks and hidden layers
+        The layers shared by all heads: the hidden layers of an `MLP`, or the blocks and hidden layers
         of a `CNN`.
     hidden_layer_sizes : int or sequence of int, default=(64,)
         Number of units of each hidden layer of the trunk.
     head_hidden_layer_sizes : int, sequence of int or mapping, default=()
         Number of units of each hidden layer of a head, for all heads or as a mapping of head name
-        to sizes; a head that it does not name has none.
+        to sizes; heads that are not in the mapping have none.
     channels : int or sequence of int, default=(16, 32)
         As in `CNN`; for trunk="cnn" only, as the six other parameters of the blocks.
     kernel_size : int or sequence of int, default=3
@@ -55,7 +55,7 @@ class MultiHead(nn.Module):
     activation : str or nn.Module class, default="relu"
         As in `MLP`, for the trunk and the hidden layers of the heads.
     dropout : float in [0, 1), default=0.0
-        Share of the units dropped after each hidden layer in training, in trunk and heads.
+        Dropout rate after each hidden layer, in trunk and heads.
     normalization : {"batch", "layer"} or None, default=None
         As in `MLP` and `CNN`, in trunk and heads.
     channels_last : bool, default=False
@@ -71,17 +71,17 @@ class MultiHead(nn.Module):
         The shared layers, with ``trunk.hidden`` and, for trunk="cnn", ``trunk.blocks``.
     heads : nn.ModuleDict
         Each head, an nn.Sequential of hidden layers and a last Linear. Its parameters are named
-        ``heads.<name>.<i>.weight``. The keys are the head names as str; torch refuses some, so
-        "." becomes "_", and a name that is empty or taken ("keys", "type", or another head's)
-        gets "_" at its end.
+        ``heads.<name>.<i>.weight``. The keys are the head names as str. torch does not accept
+        all names: "." becomes "_", and a name that is empty or taken ("keys", "type", or another
+        head's) gets "_" appended.
     head_names : tuple
         The head names as given, in order.
 
     Raises
     ------
     ValueError
-        If `heads` is empty or no mapping, `trunk` is unknown, `head_hidden_layer_sizes` names a
-        head that is not there, and as `MLP` and `CNN` do.
+        If `heads` is empty or not a mapping, `trunk` is unknown, `head_hidden_layer_sizes` names
+        an unknown head, or for the reasons of `MLP` and `CNN`.
 
     References
     ----------
@@ -135,7 +135,7 @@ class MultiHead(nn.Module):
             "spatial_dims": spatial_dims,
         }
         if trunk == "mlp":
-            _refuse_blocks(blocks)
+            _refuse_block_parameters(blocks)
             self.trunk = _MLPTrunk(input_shape, hidden_layer_sizes, activation, dropout, normalization)
         else:
             self.trunk = _ConvTrunk(
@@ -180,8 +180,8 @@ class MultiHead(nn.Module):
         return torch.cat([head(features) for head in self.heads.values()], dim=1)
 
 
-def _refuse_blocks(blocks: Mapping[str, Any]) -> None:
-    """Raise a ValueError if a parameter of convolutional blocks was given where there are none."""
+def _refuse_block_parameters(blocks: Mapping[str, Any]) -> None:
+    """Raise a ValueError if a parameter of convolutional blocks is set with trunk="mlp"."""
     known = inspect.signature(MultiHead).parameters
     for name, value in blocks.items():
         if not np.array_equal(value, known[name].default):
@@ -205,7 +205,7 @@ def _head_sizes(names: tuple[Hashable, ...], sizes: Sizes | Mapping[Any, Sizes])
 
 
 def _module_keys(names: Iterable[Hashable]) -> list[str]:
-    """Return a key that torch accepts for each name; a name that it accepts is its own key."""
+    """Return a key for each name that nn.ModuleDict accepts; accepted names are unchanged."""
     wanted = [str(name) for name in names]
     taken = nn.ModuleDict()
     keys: list[str] = []

@@ -136,7 +136,7 @@ def test_a_level_outside_those_of_the_loss_is_refused():
 @pytest.mark.parametrize("levels", [(0.5, 0.1), (0.5, 0.5), ()], ids=str)
 def test_levels_that_do_not_rise_are_refused(levels):
     message = (
-        "The 'level' parameter of the loss 'quantile' must be one level or several in rising order. "
+        "The 'level' parameter of the loss 'quantile' must be one level or several in increasing order. "
         f"Got {levels!r} instead."
     )
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):

@@ -166,7 +166,7 @@ def test_targets_that_are_no_rotation_are_refused():
 def test_groups_that_are_no_form_of_a_rotation_are_refused(n_columns):
     names = tuple(f"r{i}" for i in range(n_columns))
     message = (
-        "The loss 'rotation' takes a group of columns: 3 (a rotation vector), 4 (a quaternion (x, y, z, w)), "
+        "The loss 'rotation' requires a group of columns: 3 (a rotation vector), 4 (a quaternion (x, y, z, w)), "
         f"9 (a matrix, row by row). Got {n_columns}: {names}."
     )
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):

@@ -98,7 +98,7 @@ def test_another_reduction_is_refused(reduction):
     loss = nn.KLDivLoss(reduction=reduction)
     message = (
         "The loss KLDivLoss must have reduction='mean' or 'none', since a term is the mean over the rows. "
-        f"Got reduction={reduction!r} instead; a factor belongs into 'loss_weights'."
+        f"Got reduction={reduction!r} instead; put factors into 'loss_weights'."
     )
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         make_loss(loss)

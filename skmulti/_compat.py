@@ -57,7 +57,7 @@ def import_dynamo() -> None:
 class StrOptions(_StrOptions):
     """The strings that a parameter may be.
 
-    scikit-learn's own prints the set, in an order that changes from process to process; this one sorts it.
+    scikit-learn's class prints a set, in an order that differs between processes; this class sorts it.
     """
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""The tables are what their descriptions say: names, boxes, angles, and the same for a seed."""
+"""The data sets match their descriptions: names, boxes, angles, and reproducibility for a seed."""
 
 import re
 

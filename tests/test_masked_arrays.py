@@ -1,4 +1,4 @@
-"""A masked value is a missing one, wherever numbers go in."""
+"""Masked values are missing values in inputs, targets, metrics and intervals."""
 
 import re
 
@@ -14,7 +14,7 @@ from skmulti.metrics import average_relative_rmse, circular_error, circular_scor
 from skmulti.model_selection import BatchedGridSearchCV
 from skmulti.prediction import SplitConformalRegressor
 
-# What lies under a mask: nobody is to see it.
+# The value under a mask, which must not affect any result.
 UNDER = -9e9
 
 
@@ -172,7 +172,7 @@ def test_conformal_intervals_skip_masked_targets():
     X, y = draw()
 
     class Blind(LinearRegression):
-        """A regressor that learns nothing of missing targets."""
+        """A regressor that ignores missing targets."""
 
         def fit(self, X, y):
             return super().fit(X, np.nan_to_num(np.ma.filled(y, 0.0)))

@@ -1,4 +1,4 @@
-"""Targets that are missing (NaN): left out of their column's loss, and of nothing else."""
+"""Missing targets (NaN) are excluded from the loss of their column only."""
 
 import re
 
@@ -67,7 +67,7 @@ def test_rows_without_any_target_are_dropped_bit_for_bit(loss):
 
 
 def test_a_single_column_trains_on_its_complete_rows():
-    # A head of its own and no trunk: the other column can reach it by nothing but the loss.
+    # A separate head and no trunk, so that the other column could affect it only through the loss.
     X, y = draw()
     y = y[["distance", "cx"]]
     gone = np.arange(60) % 10 > 0
@@ -81,7 +81,7 @@ def test_a_single_column_trains_on_its_complete_rows():
     alone = heads("squared_error").fit(X[~gone], y.loc[~gone, ["distance"]])
     for name in ("center", "scale"):
         assert getattr(both.target_scaler_, name)[0] == getattr(alone.target_scaler_, name)[0]
-    # From the same parameters on, both go the same way.
+    # With the same initial parameters both have the same training.
     with torch.no_grad():
         for (_, p), (_, q) in zip(both.module_.named_parameters(), alone.module_.named_parameters(), strict=False):
             assert p.shape == q.shape
@@ -99,7 +99,7 @@ def test_the_loss_weight_of_a_column_with_few_targets_is_kept():
     fitted = net(loss="squared_error", loss_weights=[3.0, 2.0], column_groups=None, batch_size=-1).fit(X, y)
     for row in fitted.history_:
         assert row["train_loss"] == pytest.approx(3 * row["train_loss__cx"] + 2 * row["train_loss__cy"], rel=1e-6)
-    # The ten targets pull at the outputs of cx with the force of a hundred: the slope is that of a mean over them.
+    # The gradient of cx is that of a mean over its ten targets, not over all hundred rows.
     raw = torch.zeros(100, 2, requires_grad=True)
     fitted.criterion_(raw, fitted.target_scaler_.transform(torch.from_numpy(y.to_numpy()))).backward()
     known = y["cx"].notna().to_numpy()
@@ -132,7 +132,7 @@ def test_the_recorded_validation_loss_is_that_of_the_whole_set_at_once(batch_siz
 def test_the_recorded_training_loss_is_that_of_the_whole_set_at_once():
     X, y = draw()
     y = with_holes(y)
-    # With steps too small to change a parameter all batches see the same ones.
+    # With steps too small to change a parameter all batches use the same parameters.
     fitted = net(batch_size=7, optimizer=torch.optim.SGD, lr=1e-30, max_epochs=1).fit(X, y)
     exact = table_loss(fitted, X, y)
     recorded = [fitted.history_[-1, f"train_loss__{term.name}"] for term in fitted.terms_]
@@ -206,7 +206,7 @@ def test_scores_skip_what_is_missing():
         key = f"{name}_{metric.__name__.removesuffix('_score') if metric is r2_score else metric.__name__}"
         assert scorers[key](fitted, X, holes) == pytest.approx(expected[i], rel=1e-9)
     assert scorers["mean_score"](fitted, X, holes) == pytest.approx(fitted.score(X, holes), rel=1e-9)
-    # A column of which nothing is known has no part in the mean.
+    # A column without any target is left out of the mean.
     assert fitted.score(X, holes.assign(angle=np.nan)) == pytest.approx(np.mean(expected[1:]), rel=1e-9)
     assert np.isnan(fitted.residuals(X, holes)).sum() == holes.isna().sum().sum()
 

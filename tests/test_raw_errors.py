@@ -1,4 +1,4 @@
-"""What ended in an error of another library ends in a sentence: what is wrong, what came, and the way out."""
+"""Former errors of other libraries are messages: what it must be, what was given, the way out."""
 
 import re
 
@@ -38,7 +38,7 @@ def plain(**params):
 
 
 def stand_in(library, name):
-    """Return something of a library that need not be installed."""
+    """Return an object that looks like one of a library, which need not be installed."""
     return type(name, (), {"__module__": f"{library}.inside", "__len__": lambda self: 20, "shape": (20, 3)})()
 
 
@@ -152,7 +152,7 @@ def test_sparse_inputs_are_refused_with_the_conversion(make, form):
 
 
 class Fixed(nn.Module):
-    """A network whose sizes are no matter of the data."""
+    """A network with sizes that do not depend on the data."""
 
     def __init__(self, layer):
         super().__init__()

@@ -1,4 +1,4 @@
-"""Weights of rows, and of each row's columns: in scaling, training, validation, early stopping and scores alike."""
+"""Sample weights, per row or per row and column: in scaling, training, validation, early stopping and scores."""
 
 import re
 
@@ -120,7 +120,7 @@ def test_a_group_has_the_mean_weight_of_its_columns():
     uneven[::2, 3:] = [1, 2, 3, 6]
     even[::2, 3:] = 3
     pair = [net().fit(X, y, sample_weight=weight) for weight in (uneven, even)]
-    # The mean over a table is another one; only ratios within a column matter.
+    # The mean over all columns differs, but only ratios within a column matter.
     np.testing.assert_allclose(parameters_of(pair[0]), parameters_of(pair[1]), atol=1e-5)
 
 
@@ -147,7 +147,7 @@ def test_the_recorded_loss_is_that_of_the_whole_set_at_once(batch_size, two_dime
     X, y = draw()
     rng = np.random.default_rng(3)
     weight = rng.random((40, 7) if two_dimensional else 40)
-    # With steps too small to change a parameter all batches see the same ones.
+    # With steps too small to change a parameter all batches use the same parameters.
     fitted = net(batch_size=batch_size, optimizer=torch.optim.SGD, lr=1e-30, max_epochs=1).fit(
         X, y, weight, X_val=X, y_val=y, sample_weight_val=weight
     )

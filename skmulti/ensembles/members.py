@@ -18,7 +18,7 @@ class Members(nn.Module):
     stacking : torch.nn.Module, default=None
         The `Stacking` that combines their raw outputs. `forward` does not apply it.
     embeddings : sequence of torch.nn.Module or None, default=()
-        The encoding of each module's inputs, None for a module that takes X itself; empty if all do. An encoding that
+        The encoding of each module's inputs, None for a module that takes X itself; empty if all do. One that
         several modules share is computed once.
 
     Attributes

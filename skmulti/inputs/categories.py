@@ -56,11 +56,11 @@ class TableEncoder:
     def fit(cls, X: Any) -> TableEncoder:
         """Learn the categories of a data frame; warn if nearly all values of a column of strings are numbers."""
         categorical = _categorical(X)
-        words = _words(X, categorical)
+        labels = _labels(X, categorical)
         for place, i in enumerate(categorical):
-            _warn_of_numbers(X, i, words[:, place])
+            _warn_of_numbers(X, i, labels[:, place])
         one_hot = OneHotEncoder(handle_unknown="ignore", max_categories=_MOST_CATEGORIES, sparse_output=False)
-        return cls(categorical, one_hot.fit(words))
+        return cls(categorical, one_hot.fit(labels))
 
     def transform(self, X: Any, *, missing: bool = True, parameter: str = "X") -> np.ndarray:
         """Return the numeric columns, followed by one column for each category.
@@ -84,14 +84,14 @@ class TableEncoder:
         ValueError
             If a column that held numbers in `fit` does not, or contains infinity, or NaN although `missing` is False.
         """
-        words = _words(X, self.categorical)
+        labels = _labels(X, self.categorical)
         numeric = [i for i in range(X.shape[1]) if i not in self.categorical]
-        numbers = np.empty((len(words), 0))
+        numbers = np.empty((len(labels), 0))
         if numeric:
             chosen = to_numbers(X.iloc[:, numeric] if hasattr(X, "iloc") else X[:, numeric], parameter, fitted=True)
             numbers = check_array(chosen, dtype=np.float64, ensure_all_finite=False, input_name=parameter)
             check_finite(numbers, getattr(chosen, "columns", None), parameter, IMPUTE, missing=missing)
-        return np.concatenate([numbers, self.one_hot.transform(words)], axis=1)
+        return np.concatenate([numbers, self.one_hot.transform(labels)], axis=1)
 
 
 def as_table(X: Any, parameter: str) -> Any:
@@ -129,15 +129,15 @@ def _are_numbers(values: Any) -> bool:
     return True
 
 
-def _warn_of_numbers(X: Any, i: int, words: np.ndarray) -> None:
+def _warn_of_numbers(X: Any, i: int, labels: np.ndarray) -> None:
     """Warn if nearly all values of a column of strings are numbers: one-hot encoding loses their order and distances.
 
     A categorical dtype states that the values are categories, so such a column passes.
     """
-    present = [word for word in words if word]
+    present = [label for label in labels if label]
     if not present or str(list(X.dtypes)[i]).lower().startswith(("cat", "enum")):
         return
-    others = [word for word in present if not _are_numbers([word])]
+    others = [label for label in present if not _are_numbers([label])]
     n_numbers = len(present) - len(others)
     if n_numbers < _NEARLY_ALL * len(present):
         return
@@ -150,14 +150,14 @@ def _warn_of_numbers(X: Any, i: int, words: np.ndarray) -> None:
     )
 
 
-def _words(X: Any, columns: list[int]) -> np.ndarray:
+def _labels(X: Any, columns: list[int]) -> np.ndarray:
     """Return columns of categories as strings, and "" where one is missing."""
-    words = np.empty((len(X), len(columns)), dtype=object)
+    labels = np.empty((len(X), len(columns)), dtype=object)
     for place, i in enumerate(columns):
         values = list(_column(X, i))
         _refuse_collections(values, str(X.columns[i]) if hasattr(X, "columns") else i)
-        words[:, place] = [_word(value) for value in values]
-    return words
+        labels[:, place] = [_label(value) for value in values]
+    return labels
 
 
 def _refuse_collections(values: list[Any], column: str | int) -> None:
@@ -170,7 +170,7 @@ def _refuse_collections(values: list[Any], column: str | int) -> None:
             )
 
 
-def _word(value: Any) -> str:
+def _label(value: Any) -> str:
     # NaN differs from itself; a comparison with pandas' NA is NA, whose truth value is an error.
     if value is None or type(value).__name__ == "NAType" or (isinstance(value, float) and value != value):
         return ""

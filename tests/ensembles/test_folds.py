@@ -1,4 +1,4 @@
-"""Members of an ensemble beside a linear path share the validation rows out among themselves."""
+"""Folds of validation rows for the members of an ensemble with a linear path."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Predictions of many rows go through the network in parts, and each row is read as it is alone."""
+"""Prediction in batches: the raw outputs of a row do not depend on other rows."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ NET = MultiOutputMLPRegressor((8,), effort=None, max_epochs=1, random_state=0).f
 
 
 class Counts(nn.Module):
-    """A linear layer that remembers how many rows came at once."""
+    """A linear layer that records the sizes of its batches."""
 
     def __init__(self, n_features=4):
         super().__init__()

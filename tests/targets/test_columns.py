@@ -1,4 +1,4 @@
-"""How a user's key finds columns of y."""
+"""The lookup of columns of y by name, group or position."""
 
 import re
 

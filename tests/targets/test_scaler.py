@@ -1,4 +1,4 @@
-"""Targets in the network's units and back."""
+"""Standardisation of targets and its inverse."""
 
 import numpy as np
 import pytest
@@ -49,7 +49,7 @@ def test_inverse_transform_returns_the_targets(scale, offset):
     y = draw(scale, offset=offset * max(scale, 1e-3))
     scaler = TargetScaler.fit(y, each(1), standardize=True)
     back = scaler.inverse_transform(scaler.transform(torch.from_numpy(y)).double().numpy())
-    # As exact as float32 is in units of the column's spread: an offset costs nothing.
+    # Accurate to float32 in units of the standard deviation: an offset loses no precision.
     np.testing.assert_allclose(back, y, rtol=0, atol=1e-6 * scale)
 
 

@@ -1,4 +1,4 @@
-"""The user's losses and weights against the columns of y, as a table of terms."""
+"""`loss` and `loss_weights` resolved into a table of terms."""
 
 import re
 from types import MappingProxyType

@@ -61,7 +61,7 @@ def weight_search(measurements):
     return grid, search.fit(features, targets)
 
 
-def test_a_grid_over_the_weights_of_two_columns_gives_what_scikit_learn_gives(weight_search, measurements):
+def test_a_grid_over_the_loss_weights_of_two_columns_gives_what_scikit_learn_gives(weight_search, measurements):
     grid, search = weight_search
     features, targets = measurements
     assert len(search.cv_results_["params"]) == 9
@@ -85,7 +85,7 @@ def test_the_scores_of_a_grid_are_those_of_its_candidates_alone(weight_search, m
     assert_array_equal([search.cv_results_[f"split{i}_test_score"][5] for i in range(3)], alone)
 
 
-def test_two_jobs_give_the_numbers_of_one(weight_search, measurements):
+def test_two_jobs_give_the_scores_of_one(weight_search, measurements):
     grid, search = weight_search
     parallel = GridSearchCV(make_pipe(batch_size=128), grid, cv=3, n_jobs=2).fit(*measurements)
     assert parallel.best_params_ == search.best_params_
@@ -114,7 +114,7 @@ def test_a_grid_over_losses_and_their_parameters():
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
 
 
-def test_a_random_search_draws_one_weight_from_a_distribution():
+def test_a_random_search_draws_one_loss_weight_from_a_distribution():
     space = {"net__loss_weights__distance": loguniform(0.1, 10), "net__loss__area": ["huber", "squared_error"]}
     search = RandomizedSearchCV(make_pipe(), space, n_iter=4, cv=2, random_state=0, error_score="raise").fit(X, Y)
     drawn = [params["net__loss_weights__distance"] for params in search.cv_results_["params"]]
@@ -130,7 +130,7 @@ class WeightVectors:
         return 3 * dirichlet([2, 2, 2]).rvs(1, random_state=random_state)[0]
 
 
-def test_a_random_search_draws_whole_weight_vectors():
+def test_a_random_search_draws_vectors_of_loss_weights():
     space = {"net__loss_weights": WeightVectors()}
     search = RandomizedSearchCV(make_pipe(), space, n_iter=3, cv=2, random_state=0, error_score="raise").fit(X, Y)
     weights = [term.weight for term in search.best_estimator_[-1].terms_]
@@ -138,7 +138,7 @@ def test_a_random_search_draws_whole_weight_vectors():
     assert sum(weights) == pytest.approx(3)
 
 
-def test_a_search_over_the_weight_of_a_head():
+def test_a_search_over_the_loss_weight_of_a_head():
     pipe = make_pipeline(StandardScaler(), make_net(MultiHeadRegressor, heads={"pose": NAMES[:2], "size": NAMES[2:]}))
     grid = {"multiheadregressor__loss_weights__pose": [0.5, 2], "multiheadregressor__module__activation": ["tanh"]}
     search = GridSearchCV(pipe, grid, cv=2, error_score="raise").fit(X, Y)
@@ -174,7 +174,7 @@ def test_cross_val_predict_gives_every_row_once_in_the_units_of_y():
     assert abs(y_pred[:, 1].mean() - 50) < 5
 
 
-def test_curves_over_rows_and_over_a_weight_are_drawn():
+def test_learning_and_validation_curves():
     sizes, train, test = learning_curve(make_pipe(), X, Y, cv=2, train_sizes=[0.5, 1.0])
     assert len(sizes) == len(train) == len(test) == 2
     train, test = validation_curve(

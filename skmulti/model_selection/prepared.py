@@ -104,7 +104,7 @@ class Prepared:
         return [fit.outcome.seconds for fit in self.fits]
 
     def reasons(self) -> Counter[str]:
-        """Return the number of fits for each reason to train sequentially; the key "" stands for fits in a stack."""
+        """Return the number of fits for each reason to train sequentially; fits in a stack have the key ""."""
         return Counter(fit.outcome.why_sequential for fit in self.fits)
 
     def _next(self) -> Any:

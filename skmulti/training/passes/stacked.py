@@ -122,7 +122,7 @@ def _prefixes(module: nn.Module, parameters: StackedParameters) -> dict[int, str
 def shape_of(module: nn.Module, input_shape: tuple[int, ...]) -> tuple[Any, ...] | None:
     """Return a key that is equal for networks that can be stacked, or None for a network with unsupported layers.
 
-    Dropout layers are no part of the key: their rates may differ, and some networks may have none.
+    The key excludes dropout layers: their rates may differ, and some networks may have none.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Which rows a net learns from and in which batches, and what a batch is to it."""
+"""Training rows, validation rows, batches, and the loss of a batch."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from skmulti.training.schedule import OneCycle
 from skmulti.training.steps import check_raw
 from skmulti.training.threads import choose_threads, limited_threads
 
-# Rows of a batch that nobody learns from: enough to amortise the call, few enough for an image's activations.
+# Rows per batch in prediction: enough to amortise the call, few enough for the activations of images.
 _READING_BATCH = 1024
 
 
@@ -52,9 +52,9 @@ class BatchingNet(ContractNet):
     _holdout: Rows | None = None
     # Labels of the training rows for `train_split`, while the net trains.
     _row_groups: np.ndarray | None = None
-    # Its validation rows as a member of an ensemble: one of the folds that share out all rows.
+    # The validation rows of a member of an ensemble: one fold of a partition of all rows.
     _fold: Fold | None = None
-    # Whether it learns from a bootstrap sample of its rows.
+    # Whether the net trains on a bootstrap sample of its rows.
     _draws_rows = False
     _batch_terms: tuple[Tensor, Tensor | float] | None = None
 
@@ -108,8 +108,9 @@ class BatchingNet(ContractNet):
     def get_split_datasets(self, X: Any, y: Any = None, **split_params: Any) -> tuple[Any, Any]:
         """Return the rows to learn from and the rows to validate on, or None.
 
-        In this order: what `fit` was given as ``X_val``, what `train_split` chooses, a share of the rows while
-        `early_stopping` is on, none. A member of an ensemble with `bootstrap` draws as many as are left to learn from.
+        In this order: what `fit` was given as ``X_val``, what `train_split` chooses, the `validation_fraction` of the
+        rows with `early_stopping`, none. With `bootstrap`, a member of an ensemble draws a sample of the training rows
+        with replacement, of the same size.
         """
         with self._with_preset():
             train, valid = self._split_rows(X, y, **split_params)
@@ -190,10 +191,10 @@ class BatchingNet(ContractNet):
             if iterator in (TensorLoader, DataLoader):
                 params.setdefault("generator", self._streams.order)
             if n_rows % params["batch_size"] == 1 < n_rows and has_batch_norm(self.module_):
-                # Batch normalisation can't learn from one row: leave out the rest of this epoch.
+                # Batch normalisation can't train on a batch of one row: drop the last batch of this epoch.
                 params.setdefault("drop_last", True)
         elif iterator is DataLoader:
-            # Without one it would draw a seed for its workers from the global generator.
+            # Without a generator, DataLoader draws the seed of its workers from the global one.
             params.setdefault("generator", torch.Generator())
         if iterator is DataLoader:
             dataset = without_read_only(dataset)
@@ -220,11 +221,11 @@ class BatchingNet(ContractNet):
         return total
 
     def infer(self, x: Any, **fit_params: Any) -> Any:
-        """Return the module's raw outputs; weights of rows, which travel with the inputs, are not for the module."""
+        """Return the module's raw outputs; sample weights, passed along with the inputs, are removed first."""
         x = x["X"] if is_weighted(x) else x
         if isinstance(x, (np.ndarray, Tensor)):
             x = to_tensor(x, device=self.device)
-            # A dataset of the user's own may yield another precision than the module computes in.
+            # A custom dataset may yield another precision than that of the module.
             x = x.to(precision_of(self.module_)) if x.is_floating_point() else x
         if not self.mixed_precision:
             return super().infer(x, **fit_params)

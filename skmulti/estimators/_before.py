@@ -16,7 +16,7 @@ _Method = TypeVar("_Method", bound=Callable[..., Any])
 
 
 class Turn:
-    """The training of a net in one thread, and what other threads see of the net meanwhile: its last finished state.
+    """The training of a net in one thread, and the last finished state, which other threads read meanwhile.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ class Turn:
         try:
             self.finished = _twin(net, in_place=in_place)
         except Exception:
-            # Copying runs the code of any module.
+            # Copying may run arbitrary code of a custom module.
             self.finished = None
 
     @property
@@ -46,12 +46,12 @@ class Turn:
 
     @property
     def is_lost(self) -> bool:
-        """Whether the thread that trained the net stayed behind in the parent of this process."""
+        """Whether this process was forked during the training: the training thread runs in the parent only."""
         return not self.is_ours and self._process != os.getpid()
 
 
 def _twin(net: Any, *, in_place: bool) -> Any:
-    """Return a net with the attributes of another one, which stay as they are when that is trained."""
+    """Return a copy of a net that training the original does not change."""
     memo: dict[int, Any] = {}
 
     def twin_of(net: Any) -> Any:
@@ -59,7 +59,7 @@ def _twin(net: Any, *, in_place: bool) -> Any:
         vars(twin).update(vars(net))
         if in_place and net.initialized_:
             names = [f"{name}_" for name in (*net._modules, *net._optimizers)]
-            # One memo: the optimizer has the parameters of the copied module, an ensemble those of its members.
+            # One memo, so that the copied optimizer and ensemble share the copied parameters.
             vars(twin).update({name: copy.deepcopy(vars(net)[name], memo) for name in names if name in vars(net)})
             twin.history_, twin._streams = copy.copy(net.history_), copy.deepcopy(net._streams)
             twin.callbacks_ = [(name, copy.copy(callback)) for name, callback in net.callbacks_]
@@ -72,7 +72,7 @@ def _twin(net: Any, *, in_place: bool) -> Any:
 
 
 def of_one_state(method: _Method) -> _Method:
-    """Let a method that reads a net see one finished state, whatever other threads do with the net meanwhile."""
+    """Make a method read one finished state of a net while other threads may train it."""
 
     @functools.wraps(method)
     def read(self: Any, *args: Any, **kwargs: Any) -> Any:
@@ -88,7 +88,7 @@ def of_one_state(method: _Method) -> _Method:
             else:
                 if self._stamp is stamp:
                     return answer
-            # A training began meanwhile in another thread: what was read may be of both states.
+            # A training began in another thread: the answer may mix both states, so read again.
 
     return cast(_Method, read)
 
@@ -97,7 +97,7 @@ class Before:
     """The state of a net and of its members at one moment.
 
     Attributes are kept by reference: what a call replaces is restored at no cost. What training changes in place
-    (parameters, buffers, what the optimizer remembers, random streams, the length of the history) is copied if
+    (parameters, buffers, optimizer state, random streams, the length of the history) is copied if
     `in_place`.
 
     Parameters
@@ -143,10 +143,10 @@ class Before:
         return len(history or ()) - (self._n_epochs if history is self._history else 0)
 
     def restore(self) -> None:
-        """Give the net and its members this state again."""
+        """Restore this state of the net and its members."""
         for net, attributes in self._nets:
             held = vars(net)
-            # Never without attributes in between: other threads may read them.
+            # Update before deleting, because other threads may read attributes meanwhile.
             held.update(attributes)
             for name in [name for name in held if name not in attributes]:
                 del held[name]
@@ -155,7 +155,7 @@ class Before:
 
 
 class _InPlace:
-    """Copies of what training changes in place."""
+    """Copies of the tensors, optimizer state and random streams that training changes in place."""
 
     def __init__(self, net: Any) -> None:
         self._numbers = [(number, number.detach().clone()) for number in _numbers(net)]
@@ -185,6 +185,6 @@ class _InPlace:
 
 
 def _numbers(net: Any) -> list[Tensor]:
-    """Return the parameters and buffers of a net; those of an ensemble that are its members' too."""
+    """Return the parameters and buffers of a net; an ensemble shares those of its members."""
     parts = [getattr(net, f"{name}_", None) for name in (*net._modules, *net._criteria)]
     return [number for part in parts if isinstance(part, nn.Module) for number in (*part.parameters(), *part.buffers())]

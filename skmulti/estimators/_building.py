@@ -32,7 +32,7 @@ from skmulti.training.threads import multiplications
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-# What a net knows of the data it was given.
+# Attributes that describe the training data.
 _OF_DATA = (
     "n_features_in_",
     "feature_names_in_",
@@ -138,7 +138,7 @@ class BuildingNet(CheckingNet):
         if any(is_lazy(parameter) for parameter in built.parameters()):
             raise ValueError(
                 "The 'module' parameter must be a module that knows its sizes when it is built. Got one with lazy "
-                "layers; give its __init__ a parameter 'input_shape', which it is told."
+                "layers; give its __init__ a parameter 'input_shape', which receives the shape of a row."
             )
         return built
 
@@ -170,7 +170,7 @@ class BuildingNet(CheckingNet):
         return self
 
     def _build_optimizer(self, *args: Any) -> None:
-        """Build the optimizer as skorch does, or say what it does not take."""
+        """Build the optimizer as skorch does, with errors that name its parameters."""
         own = [
             name
             for name in self._get_param_names()
@@ -204,7 +204,7 @@ class BuildingNet(CheckingNet):
         return self
 
     def _sizes(self) -> dict[str, Any]:
-        """Return what the module may be told of the data, by the name of its parameter."""
+        """Return the sizes passed to the module, by the name of its parameter."""
         return {"input_shape": self._encoded_shape, "n_outputs": sum(len(term.raw) for term in self.terms_)}
 
     def _groups(self, columns: tuple[str, ...]) -> Columns:

@@ -1,4 +1,4 @@
-"""Several nets as one: how they are built beside one another, trained together and read as one."""
+"""Ensembles: members are built from one net, trained together, and their predictions combined."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class EnsembleNet(BuildingNet):
     """A net that is one network, or with `n_members` above 1 an ensemble of nets [1]_.
 
     An ensemble resolves the columns, their losses and their scaling; its members, nets of the same class with a seed of
-    their own, learn; and what they say is read together.
+    their own, are trained; and their predictions are combined.
 
     References
     ----------
@@ -53,11 +53,11 @@ class EnsembleNet(BuildingNet):
     [1, 1, 1]
     """
 
-    # What members may bend their inputs with.
+    # The piecewise-linear encoding that members may use.
     _learned_embedding: PiecewiseLinear | None = None
     # As a member, its number and that of all members.
     _number: tuple[int, int] | None = None
-    # Whether the shares of members and linear model are learned when training ends: from all rows, or not at all.
+    # Whether stacking weights are fitted when training ends. partial_fit does not: it sees only some of the rows.
     _fits_stacking = True
     # How many members it was built with: after Ctrl-C it may have fewer.
     _n_members_built: int | None = None
@@ -126,9 +126,9 @@ class EnsembleNet(BuildingNet):
         return self
 
     def _fold_of(self, place: int) -> Fold | None:
-        """Return the validation rows of a member: each row is left out by about as many as any other."""
+        """Return the validation rows of a member: each row is held out by about as many members as any other."""
         if not self.linear_path:
-            # Nobody asks what members say of rows that they left out: each is the net that its seed gives alone.
+            # Without stacking, no held-out predictions are needed: each member equals a single net with its seed.
             return None
         return Fold.of_member(place, float(self.validation_fraction), self._streams.split_seed)
 
@@ -139,7 +139,7 @@ class EnsembleNet(BuildingNet):
             self.module_.to(self.device)
 
     def _begin_as(self, other: EnsembleNet, embedding: Any = None) -> None:
-        """Build a member of an ensemble, which bends its inputs in a way of its own."""
+        """Build a member for the data of its ensemble, with its own piecewise-linear encoding."""
         self._take_data_of(other)
         self._take_terms_of(other)
         self._use_embedding(embedding)
@@ -198,7 +198,7 @@ class EnsembleNet(BuildingNet):
         members = self._members
         with self._unchanged_on_error():
             super().set_params(**params)
-            # Members of an ensemble that is to be another one stay as they are.
+            # If n_members changes, the next fit builds new members: leave the present ones unchanged.
             same = bool(members) and members is self._members and self.n_members in ("auto", len(members))
             for member in members if same else ():
                 live = {n: value for n, value in self._as_chosen(params).items() if member._is_live_param(n)}
@@ -216,7 +216,7 @@ class EnsembleNet(BuildingNet):
         super()._change_terms(rows, holdout)
         for member in self._members:
             given = self._new_member().get_params(deep=False)
-            # What is live has reached it, and its callbacks have learned since.
+            # Live parameters were set on members already, and their callbacks have state by now.
             member.__dict__.update(
                 {n: v for n, v in given.items() if n not in _OF_ENSEMBLE and not member._is_live_param(n)}
             )
@@ -259,12 +259,12 @@ class EnsembleNet(BuildingNet):
         failed = [(k, part.error) for k, part in enumerate(parts) if part.error is not None]
         k, error = failed[0] if failed else (0, interrupt)
         for part in parts if interrupt is not None else ():
-            # Some had not begun, or were about to.
+            # Members that had not begun still hold resolved parameters.
             part.net._leave_training()
             part.net._leave_preset()
         new_rows = [part.new_epochs() for part in parts]
         if error is None and not any(new_rows):
-            # Callbacks stopped all of them, as Ctrl-C does.
+            # Callbacks stopped all members with KeyboardInterrupt.
             error = KeyboardInterrupt()
         is_cut = (error is None or isinstance(error, KeyboardInterrupt)) and any(new_rows)
         try:
@@ -296,7 +296,7 @@ class EnsembleNet(BuildingNet):
         return parts
 
     def _fit_stacking(self, parts: Sequence[TrainingTask]) -> None:
-        """Learn the shares of members and linear model from what members say of their validation rows."""
+        """Fit the stacking weights on the members' out-of-fold predictions."""
         stacking = getattr(self.module_, "stacking", None)
         rows, terms = parts[0].rows, [term for term in self.terms_ if type(term.loss) is SquaredError]
         own_split = self.early_stopping is True and self.train_split is None and parts[0].holdout is None
@@ -328,7 +328,7 @@ class EnsembleNet(BuildingNet):
     def _nets(self) -> list[ContractNet]:
         return [self, *self._members]
 
-    # Reading.
+    # Prediction.
 
     def _outputs(self, inputs: Any) -> Outputs:
         if not self._members:
@@ -342,7 +342,7 @@ class EnsembleNet(BuildingNet):
             raws = stacking(
                 raws, torch.from_numpy(np.asarray(inputs)), None if beyond is None else torch.tensor(beyond)
             )
-        # Each by its own reader: a loss may have learned parameters by which it reads.
+        # Each member has its own reader, because a loss may have learned parameters that prediction needs.
         readers = [member._reader for member in self._members]
         outputs = [Outputs(raw, reader, self.target_scaler_) for raw, reader in zip(raws, readers, strict=True)]
         return MemberOutputs(outputs)
@@ -353,7 +353,7 @@ class EnsembleNet(BuildingNet):
             return [family for family in self._reader.families if family.loss.supports("std")]
         return super()._families_supporting(what, wanted)
 
-    # Keeping.
+    # Persistence.
 
     def save_params(self, f_params: Any = None, f_optimizer: Any = None, *args: Any, **kwargs: Any) -> None:
         """Save parameters as in skorch: `f_params` holds those of all members of an ensemble."""

@@ -8,7 +8,7 @@ from typing import Any
 from skmulti._compat import StrOptions
 from skmulti.modules._layers import check_shape
 
-# How many channels images usually have, where it tells an axis of channels from one of space.
+# Usual numbers of channels (grey, RGB, RGBA); they distinguish a channel axis from a spatial one.
 _USUAL_CHANNELS = (1, 3, 4)
 _OF_IMAGES: dict[str, Any] = {"channels_last": ["boolean", StrOptions({"auto"})]}
 
@@ -19,7 +19,7 @@ def channel_axis(net: Any, n_axes: int) -> int | None:
 
 
 def check_axes(net: Any) -> None:
-    """Refuse images that would be read as what they are not."""
+    """Refuse images whose channel axis or shape is ambiguous."""
     shape, declared = net._settled_for, net.image_shape is not None or net.spatial_dims is not None
     row = net._shape_of_flat(shape[1:]) or shape[1:]
     n_spatial = net.spatial_dims or min(len(row), 2)

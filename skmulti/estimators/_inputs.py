@@ -1,4 +1,4 @@
-"""How inputs as they come become those of the network."""
+"""From X to the network's inputs: validation and encoding."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ class InputNet(TrainingNet):
             self.input_encoder_ = InputEncoder.of_images(X, axis, shape, sample_weight=weight)
 
     def _learn_embedding(self, rows: Rows) -> None:
-        """Learn from checked training rows how each column is bent."""
+        """Fit the piecewise-linear encoding on checked training rows."""
         self.embedding_, learned = None, None
         encoded = self._encoded(rows.X)
         self._encoded_shape = encoded.shape[1:]
@@ -135,7 +135,7 @@ class InputNet(TrainingNet):
         self._use_embedding(learned)
 
     def _use_embedding(self, embedding: PiecewiseLinear | None) -> None:
-        """Bend inputs with an embedding, or not at all."""
+        """Use a piecewise-linear encoding, or none."""
         self.embedding_ = embedding
         if embedding is not None:
             self._encoded_shape = (embedding.n_encoded,)

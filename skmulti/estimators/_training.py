@@ -59,7 +59,7 @@ class TrainingNet(BatchingNet):
     True
     """
 
-    # What a subclass is compared with, to see what it overrides.
+    # The class against which overrides of a subclass are detected.
     base_net: ClassVar[type[TrainingNet]]
     _last_good: LastGood | None = None
     # The state from before `fit` or `partial_fit`, while either runs.
@@ -70,7 +70,7 @@ class TrainingNet(BatchingNet):
     _way: tuple[str, str, str, str] | None = None
     _exact_losses: Mapping[str, float] = MappingProxyType({})
     _first_broken: Mapping[str, float] = MappingProxyType({})
-    # Of a member that trains: tells its ensemble of an epoch, in place of its own log.
+    # Called after each epoch of a member, in place of its own log.
     _on_member_epoch: Callable[[], None] | None = None
     _broken_columns: Sequence[str] = ()
     # The last epoch of this training, and rows to predict after it.
@@ -100,7 +100,7 @@ class TrainingNet(BatchingNet):
         elif training and self._flat is not None and self.lr_schedule is not None:
             self._flat.read_options()
         if training and (self._last_good is None or self._last_good.module is not self.module_):
-            # Not sooner: what callbacks do at the beginning of training is not to be undone.
+            # Not earlier: restoring must not undo changes that callbacks make at the beginning of training.
             self._last_good = LastGood(self.module_, self._flat, list(self._learned_beside().values()))
         step = "autograd"
         if reason:
@@ -161,7 +161,7 @@ class TrainingNet(BatchingNet):
         self._flat.follow()
 
     def _begin_flat(self) -> None:
-        """Let the optimizer step on flat vectors for an epoch, unless somebody else steps with it."""
+        """Let the optimizer step on flat vectors for an epoch, unless overridden code uses the optimizer itself."""
         if self._flat is not None and not self._flat.is_current(self.optimizer_):
             self._close_flat()
         if (
@@ -272,7 +272,7 @@ class TrainingNet(BatchingNet):
         )
 
     def fit_loop(self, X: Any, y: Any = None, epochs: Any = None, **fit_params: Any) -> TrainingNet:
-        """Go through all epochs, as in skorch, which ends training after Ctrl-C and says nothing."""
+        """Go through all epochs, as in skorch; record an interruption, which skorch handles silently."""
         try:
             super().fit_loop(X, y, epochs, **fit_params)
         except KeyboardInterrupt:
@@ -303,18 +303,18 @@ class TrainingNet(BatchingNet):
             self._leave_training()
             self._leave_preset()
         if was_interrupted and len(self.history_) == n_epochs_before and self._before and self._before.was_built:
-            # What there was is worth more than a part of an epoch.
+            # Keep the earlier state rather than part of an epoch.
             raise KeyboardInterrupt
 
     def _leave_preset(self) -> None:
-        """Let parameters be as they were given."""
+        """Restore the parameters as the user gave them."""
 
     def _give_up(self, error: Exception, X: Any, y: Any, n_epochs_before: int) -> None:
         """Go back to the last good parameters after an error in training, which began after so many epochs."""
         if self._last_good is not None:
             self._last_good.restore()
         if isinstance(error, TrainingDivergedError):
-            # Its moments have seen what is not finite.
+            # The optimizer's moments contain values that are not finite.
             self.initialize_optimizer()
             self.notify("on_train_end", X=X, y=y)
             # Without callbacks that record its end, it would seem to be a whole epoch.
@@ -331,7 +331,7 @@ class TrainingNet(BatchingNet):
                 callback.on_train_end(self)
 
     def _leave_training(self) -> None:
-        """Forget what a net has while it trains."""
+        """Delete the attributes that exist only during training."""
         self._close_flat()
         self._drop_unfinished_epoch()
         for name in _OF_ONE_TRAINING:

@@ -3,7 +3,7 @@
 What differs from a stock skorch net, and why:
 
 * ``__init__`` stores its parameters and nothing else; what skorch sets there are class attributes here,
-  which serve until ``fit``.
+  used until ``fit``.
 * ``get_params`` reads the stored parameters; the default callbacks, which ``fit`` changes, are not parameters.
 * ``set_params`` stores anything, as scikit-learn's does, and asks skorch only for what lives in a fitted net
   (its callbacks, its optimizer, its module).
@@ -47,8 +47,8 @@ _FOREIGN_NAMES = {
 
 
 class _OwnMetadata:
-    # skorch takes `classes` out of what partial_fit may ask for, and scikit-learn refuses that where it never was in.
-    # Labels of rows are for the splitter of `train_split`, to which skorch routes them.
+    # skorch removes `classes` from the metadata of partial_fit, and scikit-learn raises an error where it is absent.
+    # `groups` is for the splitter of `train_split`, to which skorch routes it.
     __metadata_request__fit = {"groups": UNUSED}
     __metadata_request__partial_fit = {"classes": None, "groups": UNUSED}
 
@@ -69,7 +69,7 @@ class ContractNet(MultiOutputMixin, NeuralNetRegressor, _OwnMetadata):
     # Torch modules that skorch must not take for components of its own, with parameters and a prefix.
     _not_components: tuple[str, ...] = ("embedding_",)
 
-    # The training that goes on, and a mark that each training renews.
+    # The training in progress, and an object that each training replaces.
     _turn: Turn | None = None
     _stamp: object = None
 
@@ -77,7 +77,7 @@ class ContractNet(MultiOutputMixin, NeuralNetRegressor, _OwnMetadata):
     _own_prefixes: tuple[str, ...] = ()
 
     def __init__(self, **prefix__params: Any) -> None:
-        # The catch-all bears two underscores as all that it may hold: scikit-learn's checks pass its name too.
+        # The name has two underscores like the parameters in it: scikit-learn's checks pass the name itself too.
         for name in prefix__params:
             if "__" not in name:
                 known = list(inspect.signature(type(self)).parameters)
@@ -103,7 +103,7 @@ class ContractNet(MultiOutputMixin, NeuralNetRegressor, _OwnMetadata):
         else:
             object.__setattr__(self, name, value)
 
-    # skorch's own is an attribute filled in __init__ and in set_params.
+    # skorch fills an attribute in __init__ and in set_params; a property needs no update.
     @property
     def _params_to_validate(self) -> set[str]:
         own = tuple(f"{prefix}__" for prefix in self._own_prefixes)
@@ -140,7 +140,7 @@ class ContractNet(MultiOutputMixin, NeuralNetRegressor, _OwnMetadata):
         params : dict
             Parameter names mapped to their values.
         """
-        # Training gives parameters that were left open their values for a while.
+        # While another thread trains, the parameters are those from before the training.
         net = self._finished()
         params = BaseEstimator.get_params(net, deep=deep)
         return {**net._get_params_callbacks(deep=deep), **params}
@@ -170,7 +170,7 @@ class ContractNet(MultiOutputMixin, NeuralNetRegressor, _OwnMetadata):
                     f"Valid parameters are: {sorted(name for name in known if '__' not in name)!r}."
                 )
             if "__" in name:
-                # A search would take the error of a fit for a score that is missing.
+                # Refused here, because a search turns an error in fit into a missing score.
                 self._refuse_mistyped_prefix(name)
         with self._unchanged_on_error():
             self.__dict__.update(params)
@@ -179,14 +179,14 @@ class ContractNet(MultiOutputMixin, NeuralNetRegressor, _OwnMetadata):
             if live and self.initialized_:
                 with self._with_preset():
                     if whole:
-                        # They are read where callbacks are built; skorch looks for those that it has built before.
+                        # Rebuild the callbacks: skorch sets only those that exist already.
                         self._initialize_callbacks()
                     live = {name: value for name, value in live.items() if name not in whole}
                     super().set_params(**self._as_chosen(live))
         return self
 
     def _refuse_mistyped_prefix(self, name: str) -> None:
-        """Refuse a parameter whose prefix is spelt almost as one of ours."""
+        """Refuse a parameter whose prefix is a misspelling of an own prefix."""
         prefix, _, rest = name.partition("__")
         near = nearest(prefix, self._own_prefixes)
         if near and prefix not in (*self._own_prefixes, *self.prefixes_):
@@ -207,23 +207,23 @@ class ContractNet(MultiOutputMixin, NeuralNetRegressor, _OwnMetadata):
             raise TypeError(f"{type(self).__name__}.{method}() got an unexpected keyword argument {name!r}.{hint}")
 
     def _as_chosen(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Return parameters with values for those that are left open."""
+        """Return parameters with "auto" resolved."""
         return dict(params)
 
     def _with_preset(self) -> AbstractContextManager[None]:
-        """Return a context in which parameters that were left open have values."""
+        """Return a context in which "auto" parameters have their resolved values."""
         return nullcontext()
 
     def _is_live_param(self, name: str) -> bool:
         """Return whether a parameter acts on a fitted net at once."""
         component = name.split("__", 1)[0]
         if component == "callbacks":
-            # skorch can't look for one where there are none.
+            # skorch raises an error where the net has no callbacks.
             return bool(getattr(self, "callbacks_", None))
         return self._is_virtual_param(name) or ("__" in name and component in self._modules)
 
     def load_params(self, *args: Any, **kwargs: Any) -> None:
-        """Load parameters, optimizer and history as in skorch: all of them, or after an error none."""
+        """Load parameters, optimizer and history as in skorch: all of them, or none after an error."""
         with self._in_turn(in_place=True), self._unchanged_on_error(in_place=True):
             try:
                 super().load_params(*args, **kwargs)
@@ -238,7 +238,7 @@ class ContractNet(MultiOutputMixin, NeuralNetRegressor, _OwnMetadata):
                 ) from error
 
     def initialize_history(self) -> Self:
-        """Start an empty history, and leave that of an earlier fit to those who hold it."""
+        """Start an empty history; references to the history of an earlier fit stay valid."""
         self.history_ = History()
         return self
 
@@ -263,11 +263,11 @@ class ContractNet(MultiOutputMixin, NeuralNetRegressor, _OwnMetadata):
         return super()._get_params_html(False, *args, **kwargs)
 
     def evaluation_step(self, batch: Any, training: bool = False) -> Any:
-        """Return the module's outputs for a batch, the same for a row whatever rows are beside it.
+        """Return the module's outputs for a batch; those of a row do not depend on the other rows.
 
-        Matrix products handle rows in blocks, and what is left over in another order of summation: a row would
-        change in its last digit with the number of rows. Whole blocks keep it, unless the products handle rows of one
-        block differently, as they do for some widths of layers.
+        Matrix products process rows in blocks and sum the remaining rows in another order, so that the last digit of
+        a row would depend on the number of rows. Padding rows complete the last block. For some layer widths, the
+        products treat rows within one block differently, and the last digit may still change.
         """
         X, y = unpack_data(batch)
         rest = n_padding_rows(len(X))
@@ -280,24 +280,24 @@ class ContractNet(MultiOutputMixin, NeuralNetRegressor, _OwnMetadata):
         super().__setstate__(state)
         optimizer = vars(self).get("optimizer_")
         if isinstance(optimizer, torch.optim.LBFGS) and not hasattr(optimizer, "_params"):
-            # torch pickles groups and state; this optimizer steps on a list of its own beside them.
+            # torch pickles groups and state; LBFGS also keeps its own list of parameters, which is not pickled.
             optimizer._params = optimizer.param_groups[0]["params"]
             optimizer._numel_cache = None
 
     @property
     def _nets(self) -> list[ContractNet]:
-        """The net and those that it consists of."""
+        """The net, and its members if it is an ensemble."""
         return [self]
 
     def _finished(self) -> Any:
-        """Return the net, or while another thread trains it, the net as it was before."""
+        """Return the net, or while another thread trains it, its state from before the training."""
         turn = self._turn
         if turn is None or turn.is_ours:
             return self
         if turn.finished is None:
             raise RuntimeError(
                 f"This {type(self).__name__} is being trained in another thread, and its module can't be copied, so "
-                "that there is nothing to answer from until that ends. Use a copy of the estimator in each thread."
+                "it has no readable state until the training ends. Use a copy of the estimator in each thread."
             )
         return turn.finished
 
@@ -306,18 +306,18 @@ class ContractNet(MultiOutputMixin, NeuralNetRegressor, _OwnMetadata):
         if turn is None or turn.is_ours:
             return
         if turn.is_lost and turn.finished is not None:
-            # Nobody in a forked child goes on with it.
+            # The training thread does not exist in a forked child: restore the state from before.
             self.__dict__.update(vars(turn.finished))
             self.__dict__.pop("_turn", None)
             return
         raise RuntimeError(
-            f"This {type(self).__name__} is being trained in another thread. Wait for that to end, or use "
+            f"This {type(self).__name__} is being trained in another thread. Wait until the training ends, or use "
             "sklearn.base.clone to train a copy of the estimator."
         )
 
     @contextmanager
     def _in_turn(self, *, in_place: bool) -> Iterator[None]:
-        """Let no other thread train the net inside the block, and let them read its state from before.
+        """Lock the net for training: other threads can't train it, and read its state from before the block.
 
         Parameters
         ----------
@@ -326,7 +326,7 @@ class ContractNet(MultiOutputMixin, NeuralNetRegressor, _OwnMetadata):
         """
         self._refuse_other_threads()
         if self._turn is not None:
-            # Trained by a callback of its own training.
+            # A callback trains the net during its own training.
             yield
             return
         turn = Turn(self, in_place=in_place)

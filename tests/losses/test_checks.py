@@ -1,4 +1,4 @@
-"""Parameters out of place are refused with one sentence form."""
+"""Invalid parameters of losses raise errors of one form."""
 
 import math
 import re
@@ -17,7 +17,7 @@ NO_NUMBERS = [math.nan, math.inf, -math.inf, True, np.True_, None, "1", np.ones(
     ("cls", "parameter", "name"),
     [(Huber, "delta", "huber"), (SmoothL1, "beta", "smooth_l1"), (Circular, "period", "circular")],
 )
-def test_what_is_no_positive_number_is_refused(cls, parameter, name, value):
+def test_a_parameter_that_is_not_a_positive_number_is_refused(cls, parameter, name, value):
     message = (
         f"The '{parameter}' parameter of the loss '{name}' must be a positive, finite number. Got {value!r} instead."
     )
@@ -26,7 +26,7 @@ def test_what_is_no_positive_number_is_refused(cls, parameter, name, value):
 
 
 @pytest.mark.parametrize("value", [0, 1, 1.0, -0.1, 1.5, 50, *NO_NUMBERS], ids=repr)
-def test_what_is_no_level_is_refused(value):
+def test_a_level_outside_0_and_1_is_refused(value):
     message = (
         "The 'level' parameter of the loss 'quantile' must be a number between 0 and 1, both excluded. "
         f"Got {value!r} instead."
@@ -36,7 +36,7 @@ def test_what_is_no_level_is_refused(value):
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, True, "0", [0.0]], ids=repr)
-def test_a_start_of_the_circle_that_is_no_number_is_refused(value):
+def test_a_low_that_is_not_a_finite_number_is_refused(value):
     message = f"The 'low' parameter of the loss 'circular' must be a finite number or None. Got {value!r} instead."
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         Circular(low=value)

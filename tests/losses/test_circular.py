@@ -56,7 +56,7 @@ def test_359_and_1_are_as_far_apart_as_0_and_2():
 
 @settings(deadline=None)
 @given(angles, angles, angles)
-def test_turning_both_angles_changes_nothing(a, b, turn):
+def test_the_loss_is_invariant_under_rotation_of_both_angles(a, b, turn):
     assert loss_between(a + turn, b + turn) == pytest.approx(loss_between(a, b), abs=1e-9)
     assert loss_between(b, a) == pytest.approx(loss_between(a, b), abs=1e-9)
     assert loss_between(a, b + 360.0) == pytest.approx(loss_between(a, b), abs=1e-9)
@@ -81,7 +81,7 @@ def test_gradients_pass_gradcheck():
 
 @each_period
 @pytest.mark.parametrize("radius", [1e-30, 1.0, 1e30])
-def test_the_prediction_recovers_the_angle_from_a_point(period, radius):
+def test_the_prediction_is_the_angle_of_the_point(period, radius):
     y = np.linspace(0, period, 50, endpoint=False)
     y_pred = Circular(period=period).predict(point(y, period, radius))
     # Zero itself may come back as the last number below the period.
@@ -100,7 +100,7 @@ def test_predictions_lie_from_low_to_below_low_plus_period(angle, period, low):
 
 
 @pytest.mark.parametrize("low", [0.0, -180.0, 90.0])
-def test_a_point_just_below_low_is_read_inside(low):
+def test_the_prediction_of_a_point_just_below_low_is_in_the_range(low):
     z = np.exp(1j * np.deg2rad(low))
     for step in (0.0, 1e-17, 1e-30, 1e-300):
         for sign in (1, -1):
@@ -146,12 +146,12 @@ def test_an_angle_takes_two_raw_outputs_and_is_never_standardised():
     assert pickle.loads(pickle.dumps(Circular(period=24, low=1.0))) == Circular(period=24, low=1.0)
 
 
-def test_its_best_constant_costs_one_on_the_whole_circle():
+def test_the_minimum_for_a_uniform_angle_is_one():
     y = torch.arange(360.0, dtype=torch.float64)[:, None]
     assert Circular().row_loss(torch.zeros(360, 2), y).mean().item() == pytest.approx(1.0)
 
 
-def test_two_angles_in_one_table_are_read_each_from_its_own_point():
+def test_two_circular_terms_are_predicted_from_separate_raw_outputs():
     terms = [Term(name, Circular(low=0.0), (i,), (2 * i, 2 * i + 1)) for i, name in enumerate("ab")]
     y = np.array([[10.0, 200.0], [359.0, 0.5]])
     raw = torch.cat([point(y[:, 0]), point(y[:, 1])], dim=1)

@@ -134,7 +134,7 @@ def test_a_column_of_zeros_has_the_unit_1():
     ],
     ids=str,
 )
-def test_targets_that_such_an_amount_never_has_are_refused(loss, y, requires, found):
+def test_targets_outside_the_support_are_refused(loss, y, requires, found):
     message = f"The loss {requires}. Column 'n' has {found}."
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         loss.adapt_to(np.array(y, dtype=float)[:, None], ("n",))

@@ -151,7 +151,7 @@ def refused(n_columns, y, counts):
         Rotation().adapt_to(y, names)
 
 
-def test_targets_that_are_no_rotation_are_refused():
+def test_targets_that_are_not_rotations_are_refused():
     quaternions = Turn.random(5, 0).as_quat()
     quaternions[[1, 3]] = 0
     refused(4, quaternions, 2)

@@ -330,9 +330,13 @@ def test_what_blocks_have_by_default_may_be_given_where_there_are_none():
 
 
 @pytest.mark.parametrize(
-    ("cls", "X"), [(MultiOutputCNNRegressor, IMAGES), (MultiOutputNetRegressor, TABLE)], ids=["preset", "plain"]
+    ("cls", "X", "name"),
+    [
+        (MultiOutputCNNRegressor, IMAGES, "bootstrap"),
+        (MultiOutputNetRegressor, TABLE, "bootstrap"),
+        (MultiOutputNetRegressor, TABLE, "linear_path"),
+    ],
 )
-@pytest.mark.parametrize("name", ["bootstrap", "linear_path"])
 def test_what_is_of_ensembles_is_refused_where_the_preset_trains_one_net(cls, X, name):
     with refused(f"The {name!r} parameter must be False") as caught:
         cls(**{name: True}).fit(X, Y)
@@ -342,6 +346,8 @@ def test_what_is_of_ensembles_is_refused_where_the_preset_trains_one_net(cls, X,
 
 def test_a_linear_path_of_images_is_refused():
     message = "The 'linear_path' parameter must be False or 'auto' for images, whose pixels are no columns of a table."
+    with refused(f"{message} Got True for rows of shape (6, 6)."):
+        MultiOutputCNNRegressor(linear_path=True).fit(IMAGES, Y)
     with refused(f"{message} Got True for rows of shape (6, 6)."):
         MultiOutputCNNRegressor(linear_path=True, n_members=2, early_stopping=True).fit(IMAGES, Y)
     with refused(message):

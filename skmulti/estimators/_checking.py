@@ -15,7 +15,7 @@ from skorch.dataset import Dataset
 from torch.utils.data import DataLoader
 
 from skmulti._checks import check_same_length, did_you_mean, has_nan
-from skmulti._compat import validate_parameter_constraints
+from skmulti.estimators._constraints import check_constraints
 from skmulti.estimators._effort import EffortNet
 from skmulti.estimators.presets import AS_GIVEN
 from skmulti.targets.validation import Targets, check_sample_weight, check_targets
@@ -108,19 +108,25 @@ class CheckingNet(EffortNet):
                 "The 'groups' argument must be None where X_val and y_val are the validation rows, since 'train_split' "
                 "is not asked then. Got groups and X_val; leave one of them out."
             )
+        if X_val is None and sample_weight_val is not None:
+            raise ValueError(
+                "The 'sample_weight_val' argument must be None without validation rows. Got sample weights; give X_val "
+                "and y_val as well."
+            )
         return None if X_val is None else self._check_rows(X_val, y_val, sample_weight_val, "_val")
 
     def _check_linear_path(self) -> None:
-        """Refuse a linear model that was asked for and would say nothing."""
-        if self.n_members == 1:
-            raise ValueError(
-                "The 'linear_path' parameter must be False or 'auto' for a single net: shares are learned from rows "
-                "that members of an ensemble leave out. Got True; use n_members=2 or more."
-            )
+        """Refuse an explicit ``linear_path=True`` where no ridge regression can be stacked."""
+        # First of all: more members would not help.
         if len(self._settled_for) > 2:
             raise ValueError(
                 "The 'linear_path' parameter must be False or 'auto' for images, whose pixels are no columns of a "
                 f"table. Got True for rows of shape {self._settled_for[1:]}."
+            )
+        if self.n_members == 1:
+            raise ValueError(
+                "The 'linear_path' parameter must be False or 'auto' for a single net: stacking weights are fitted on "
+                "out-of-fold predictions of an ensemble. Got True; use n_members=2 or more."
             )
         if not self.early_stopping or self.train_split is not None:
             raise ValueError(
@@ -131,9 +137,7 @@ class CheckingNet(EffortNet):
 
     def _check_parameters(self) -> None:
         self.check_training_readiness()
-        validate_parameter_constraints(
-            self._parameter_constraints, self.get_params(deep=False), caller_name=type(self).__name__
-        )
+        check_constraints(self._parameter_constraints, self.get_params(deep=False), type(self).__name__)
         check_n_threads(self.n_threads)
         for name, value in AS_GIVEN.items() if self._has_own_dataset else ():
             if not self._is_auto(name) and getattr(self, name) != value:
@@ -155,6 +159,12 @@ class CheckingNet(EffortNet):
                     "The 'callbacks' parameter must hold skorch callbacks, or pairs of a name and a callback. "
                     f"Got {callback!r} instead."
                 )
+        schedulers = [callback for callback in self.callbacks or () if self._sets_lr(callback)]
+        if self.lr_schedule is not None and not self._is_auto("lr_schedule") and schedulers:
+            raise ValueError(
+                "The 'lr_schedule' parameter must be None or 'auto' with a learning-rate scheduler in 'callbacks'. "
+                f"Got {self.lr_schedule!r}; leave out one of them."
+            )
         try:
             device = torch.device("cpu" if self.device is None else self.device)
         except (RuntimeError, TypeError) as error:
@@ -170,6 +180,11 @@ class CheckingNet(EffortNet):
 
     def _check_settled(self) -> None:
         super()._check_settled()
+        if self.numeric_embedding == "mixed" and self.n_members == 1 and not self._is_auto("numeric_embedding"):
+            raise ValueError(
+                "The 'numeric_embedding' parameter must be 'piecewise_linear', None or 'auto' for a single net. Got "
+                "'mixed', which encodes the inputs of every second member; use n_members=2 or more."
+            )
         module = type(self.module) if isinstance(self.module, torch.nn.Module) else self.module
         # Rows that a TensorLoader can't load are left to torch's own.
         loaders = {

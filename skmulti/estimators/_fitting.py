@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NoReturn
+
+import numpy as np
+from torch import nn
 
 from skmulti.estimators._ensemble import EnsembleNet
 from skmulti.training.threads import usable_threads
@@ -10,12 +15,14 @@ from skmulti.training.threads import usable_threads
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-if TYPE_CHECKING:
-    from typing_extensions import Self
-
 
 class FittingNet(EnsembleNet):
     """A net that can be fitted."""
+
+    # The parameters of the module when it was built.
+    _built_params: Mapping[str, Any] = MappingProxyType({})
+    # The parameters of the estimator that decide the layers of its module.
+    _module_params: tuple[str, ...] = ()
 
     def fit(
         self,
@@ -83,6 +90,7 @@ class FittingNet(EnsembleNet):
             return self.partial_fit(X, y, sample_weight, groups=groups, **validation)
         with self._as_before_on_error(goes_on=False), self._leaving_preset(), usable_threads():
             rows, holdout = self._begin(X, y, sample_weight, (X_val, y_val, sample_weight_val), groups)
+            self._built_params = self._architecture()
             self._fits_stacking = True
             with self._explained_errors():
                 self._train(rows, holdout)
@@ -147,13 +155,39 @@ class FittingNet(EnsembleNet):
             self._fits_stacking = False
             if not self.initialized_:
                 rows, holdout = self._begin(X, y, sample_weight, validation, groups)
+                self._built_params = self._architecture()
                 self.target_scaler_ = self.target_scaler_.thaw()
             else:
                 self._check_parameters()
                 self._settle_again()
+                self._refuse_other_architecture()
                 rows = self._check_rows(X, y, sample_weight, groups=groups)
                 holdout = self._check_holdout(*validation, groups=groups)
                 self._change_terms(rows, holdout)
             with self._explained_errors():
                 self._train(rows, holdout)
         return self
+
+    def _architecture(self) -> dict[str, Any]:
+        """Return the resolved parameters that decide the layers; ``module__*`` rebuild the module when they are set."""
+        names = (*self._module_params, *(("heads",) if hasattr(self, "heads") else ()))
+        values = {name: getattr(self, name) for name in names}
+        # Of an instance only the class: parameters that it has learned are no reason to refuse it.
+        values["module"] = type(self.module) if isinstance(self.module, nn.Module) else self.module
+        return values
+
+    def _refuse_other_architecture(self) -> None:
+        for name, value in self._architecture().items():
+            built = self._built_params.get(name, value)
+            if _comparable(value) != _comparable(built):
+                raise ValueError(
+                    f"The {name!r} parameter must stay as it is in a net that goes on training. "
+                    f"Got {value!r} instead of {built!r}; use fit with warm_start=False."
+                )
+
+
+def _comparable(value: Any) -> Any:
+    """Return a value with its sequences as tuples, so that (64,) and [64] compare equal."""
+    if isinstance(value, Mapping):
+        return {key: _comparable(part) for key, part in value.items()}
+    return tuple(value) if isinstance(value, (list, tuple, np.ndarray)) else value

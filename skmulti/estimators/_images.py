@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from math import prod
+from numbers import Integral
 from typing import Any
 
-from skmulti._compat import StrOptions
+from skmulti._compat import Options, StrOptions
 from skmulti.modules._layers import check_shape
 
 # Usual numbers of channels (grey, RGB, RGBA); they distinguish a channel axis from a spatial one.
 _USUAL_CHANNELS = (1, 3, 4)
-_OF_IMAGES: dict[str, Any] = {"channels_last": ["boolean", StrOptions({"auto"})]}
+_OF_IMAGES: dict[str, Any] = {
+    "channels_last": ["boolean", StrOptions({"auto"})],
+    "spatial_dims": [Options(Integral, {1, 2, 3}), None],
+}
 
 
 def channel_axis(net: Any, n_axes: int) -> int | None:

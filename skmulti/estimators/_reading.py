@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from numbers import Integral
 from typing import Any, Literal, overload
@@ -99,6 +99,11 @@ class ReadingNet(InputNet):
         multiples of 32 may differ by rounding in single precision, since torch's matrix products then sum rows in
         different orders.
         """
+        if not isinstance(return_std, (bool, np.bool_)):
+            raise ValueError(
+                f"The 'return_std' argument must be True or False. Got {return_std!r} instead; to choose columns, use "
+                "columns=..., by keyword."
+            )
         wanted = self._asked_columns(columns)
         families = self._families_supporting("std", wanted) if return_std else []
         inputs = self._checked_inputs(X)
@@ -248,7 +253,9 @@ class ReadingNet(InputNet):
             left = [i for i in left if i not in plain]
             # In one call: most of its time goes into looking at what it is given.
             if plain:
-                scores += r2_score(targets.values[:, plain], y_pred[:, plain], multioutput="raw_values").tolist()
+                # For a single row scikit-learn returns one NaN, whatever the number of columns.
+                r2 = r2_score(targets.values[:, plain], y_pred[:, plain], multioutput="raw_values")
+                scores += np.ravel(r2).tolist()
         for i in left:
             seen = ~np.isnan(targets.values[:, i])
             weight = None if weights is None else weights[seen, i if weights.shape[1] > 1 else 0]
@@ -360,6 +367,11 @@ class ReadingNet(InputNet):
         if columns is None:
             return list(range(len(self.target_names_)))
         known: Columns = self._groups(tuple(self.target_names_))
+        if not isinstance(columns, (str, Integral, Iterable)):
+            raise ValueError(
+                "The 'columns' argument must be a name, a group, a position or a sequence of them. "
+                f"Got {columns!r} instead; use for example columns=[0, 1]."
+            )
         keys = [columns] if isinstance(columns, (str, Integral)) else list(columns)
         return [position for key in keys for position in known.find(key, parameter="columns")]
 

@@ -165,9 +165,10 @@ class ContractNet(MultiOutputMixin, NeuralNetRegressor, _OwnMetadata):
         known = self._get_param_names()
         for name in params:
             if "__" not in name and name not in known:
+                valid = sorted(known_name for known_name in known if "__" not in known_name)
                 raise ValueError(
                     f"Invalid parameter {name!r} for estimator {type(self).__name__}. "
-                    f"Valid parameters are: {sorted(name for name in known if '__' not in name)!r}."
+                    f"Valid parameters are: {valid!r}.{did_you_mean(_FOREIGN_NAMES.get(name, name), valid)}"
                 )
             if "__" in name:
                 # Refused here, because a search turns an error in fit into a missing score.

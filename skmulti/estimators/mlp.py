@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from torch.nn import Module
 
+from skmulti._compat import StrOptions
 from skmulti.estimators.net import MultiOutputNetRegressor
 from skmulti.estimators.presets import PLAIN_TABLE
 from skmulti.modules import MLP
@@ -262,6 +263,11 @@ class MultiOutputMLPRegressor(MultiOutputNetRegressor):
     )
     _kind = "table"
     _plain = PLAIN_TABLE
+    _parameter_constraints = {
+        **MultiOutputNetRegressor._parameter_constraints,
+        "scaling_layer": ["boolean", StrOptions({"auto"})],
+        "initialization": [StrOptions({"auto", "torch", "he"})],
+    }
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""How a fitted net is read: predictions, spreads, quantiles, likelihoods and scores in the user's units."""
+"""Predictions of a fitted net in the user's units: means, standard deviations, quantiles, likelihoods, scores."""
 
 from __future__ import annotations
 
@@ -28,20 +28,12 @@ from skmulti.training.loop_choice import overridden
 from skmulti.training.precision import InMixedPrecision
 from skmulti.training.rows import is_weighted
 
-# The methods of a net through which inputs go; who overrides one wants it called.
-_OF_FORWARD = (
-    "evaluation_step",
-    "forward",
-    "forward_iter",
-    "get_dataset",
-    "get_iterator",
-    "infer",
-    "_set_training",
-)
+# The methods that a forward pass calls: if a subclass overrides one, predictions use skorch's loop.
+_OF_FORWARD = ("evaluation_step", "forward", "forward_iter", "get_dataset", "get_iterator", "infer", "_set_training")
 
 
 class ReadingNet(InputNet):
-    """What can be asked of a fitted net."""
+    """The prediction methods of a fitted net."""
 
     terms_: tuple[Term, ...]
     target_scaler_: TargetScaler
@@ -100,10 +92,8 @@ class ReadingNet(InputNet):
         different orders.
         """
         if not isinstance(return_std, (bool, np.bool_)):
-            raise ValueError(
-                f"The 'return_std' argument must be True or False. Got {return_std!r} instead; to choose columns, use "
-                "columns=..., by keyword."
-            )
+            got = f"Got {return_std!r} instead; name columns with columns=..."
+            raise ValueError(f"The 'return_std' argument must be True or False. {got}")
         wanted = self._asked_columns(columns)
         families = self._families_supporting("std", wanted) if return_std else []
         inputs = self._checked_inputs(X)
@@ -251,7 +241,7 @@ class ReadingNet(InputNet):
         if weights is None and not has_nan(targets.values):
             plain = [i for i in left if type(loss_of[i]).score is ColumnLoss.score]
             left = [i for i in left if i not in plain]
-            # In one call: most of its time goes into looking at what it is given.
+            # All columns in one call, since r2_score spends most of its time in validation.
             if plain:
                 # For a single row scikit-learn returns one NaN, whatever the number of columns.
                 r2 = r2_score(targets.values[:, plain], y_pred[:, plain], multioutput="raw_values")
@@ -303,7 +293,7 @@ class ReadingNet(InputNet):
         return self._as_asked(differences(self.terms_, targets.values, y_pred))
 
     def _outputs(self, inputs: Any) -> Outputs:
-        """Return the raw outputs for checked inputs, as what they say in the user's units."""
+        """Return predictions in the user's units for checked inputs."""
         return Outputs(self._raw(inputs), self._reader, self.target_scaler_)
 
     def _reading_threads(self, inputs: Any) -> AbstractContextManager[None]:
@@ -358,7 +348,7 @@ class ReadingNet(InputNet):
         return [term.name for term in self.terms_ if broken & set(term.columns)]
 
     def _refuse_unfitted(self) -> None:
-        # scikit-learn's check asks for more than this, and takes its time.
+        # check_is_fitted is slow, so it runs only to raise its error.
         if not self.initialized_:
             check_is_fitted(self)
 
@@ -368,15 +358,13 @@ class ReadingNet(InputNet):
             return list(range(len(self.target_names_)))
         known: Columns = self._groups(tuple(self.target_names_))
         if not isinstance(columns, (str, Integral, Iterable)):
-            raise ValueError(
-                "The 'columns' argument must be a name, a group, a position or a sequence of them. "
-                f"Got {columns!r} instead; use for example columns=[0, 1]."
-            )
+            got = f"Got {columns!r} instead; use for example columns=[0, 1]."
+            raise ValueError(f"The 'columns' argument must be a name, a group, a position or a sequence of them. {got}")
         keys = [columns] if isinstance(columns, (str, Integral)) else list(columns)
         return [position for key in keys for position in known.find(key, parameter="columns")]
 
     def _families_supporting(self, what: str, wanted: list[int]) -> list[Any]:
-        """Return the families of the asked columns, or say which of them can't answer."""
+        """Return the families of the requested columns; raise a ValueError if a loss does not support `what`."""
         families = [family for family in self._reader.families if set(family.columns) & set(wanted)]
         silent = {i: family.loss for family in families if not family.loss.supports(what) for i in family.columns}
         if silent:

@@ -1,4 +1,4 @@
-"""The general estimator: a torch module, a loss and a weight per column, scikit-learn's contract."""
+"""The general estimator: any torch module, with a loss and a loss weight per column."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class MultiOutputNetRegressor(FittingNet):
-    """A torch module that predicts several columns, with a loss and a weight for each.
+    """A torch module that predicts several columns, with a loss and a loss weight for each.
 
     The estimator is a skorch net and keeps scikit-learn's contract: it works in pipelines, searches and
     cross-validation, and skorch's callbacks work in it.
@@ -41,19 +41,19 @@ class MultiOutputNetRegressor(FittingNet):
         in torch; all others make one term per column. ``loss__<column>`` is a parameter of its own, as is
         ``loss__<column>__<parameter>`` for the loss's own parameter.
     loss_weights : sequence or mapping, default=None
-        The weights of the terms: a sequence with one per column, or a mapping from columns to weights. What is
-        not named weighs 1. ``loss_weights__<column>`` is a parameter of its own. The total is the plain sum over
-        terms of weight times mean loss. The largest weight must lie from 1e-6 to 1e15, unless its loss takes targets
-        in the user's unit.
+        The loss weights of the terms: a sequence with one per column, or a mapping from columns to loss weights, 1 for
+        columns that it does not name. ``loss_weights__<column>`` is a separate parameter. The total loss is the sum
+        over terms of loss weight times mean loss. The largest loss weight must lie between 1e-6 and 1e15, unless its
+        loss takes targets in the user's unit.
     column_groups : mapping of str to sequence of columns, default=None
         Names for groups of columns, which `loss`, `loss_weights` and their ``__<column>`` forms may use.
     scale_targets : bool, default=True
         Whether columns are standardised for training where their losses allow it. Predictions are in the user's
-        units either way. Without it, a column in thousands drowns one in hundredths.
+        units either way. Without scaling, columns with large values dominate the total loss.
     missing_targets : {"error", "mask"}, default="error"
         What NaN in y, or a masked value of a masked array, means: an error that names the columns, or a target that
-        is left out of its column's loss (and of its group's). Each term is the mean over the rows that it saw, so that
-        a column with few targets weighs as much as its loss weight says; rows without any target are dropped.
+        is excluded from its column's loss (and from its group's). Each term is the mean over the rows with a target, so
+        that the number of targets does not change a column's loss weight; rows without any target are dropped.
     effort : {"fast", "default", "best", None}, default=None
         Compute budget. Sets every parameter left at "auto"; explicit values take precedence. The resolved values are in
         `settings_`. None trains one plain network: Adam, a constant learning rate of 1e-3, 100 epochs, inputs as they
@@ -64,96 +64,94 @@ class MultiOutputNetRegressor(FittingNet):
         None, and their layers are the same with every effort; `MultiOutputMLPRegressor` and `MultiOutputCNNRegressor`
         default to "default".
     missing_inputs : {"auto", "error", "impute"}, default="auto"
-        What NaN, or a masked value, in a table X means: an error that names the columns; or the column's median, with
-        an input beside it that says where values were missing. "auto" is "impute" in a
+        What NaN, or a masked value, in a table X means: an error that names the columns; or imputation with the
+        column's median and a missing-value indicator as an additional input. "auto" is "impute" in a
         `MultiOutputMLPRegressor` with an effort, else "error".
     categorical_inputs : {"auto", "error", "one_hot"}, default="auto"
-        What a data frame's columns of categories or strings mean: an error, or one input for each category; a missing
-        category is one of its own, one that was not seen in `fit` is none, and of more than fifty the rare ones are
-        one. "auto" is "one_hot" for tables with an effort, else "error".
+        How categorical and string columns of a data frame are handled: an error, or one-hot encoding. Missing values
+        form a category of their own, categories unseen in `fit` are encoded as zeros, and beyond 50 categories the
+        infrequent ones are merged. "auto" is "one_hot" for tables with an effort, else "error".
     scale_inputs : bool or "auto", default="auto"
         Whether each column of a table, or each channel of images, is standardised; constant columns, and all but the
-        first of equal ones, are left out. A StandardScaler in front changes nothing then. "auto" is False with
+        first of identical ones, are dropped. A preceding StandardScaler then has no effect. "auto" is False with
         ``effort=None``, else True.
     numeric_embedding : {"auto", "piecewise_linear", "mixed", None}, default="auto"
-        Whether columns are encoded piecewise linearly [1]_: beside each column stand its parts between eight quantiles,
-        and how far each is filled up, so that steps and bends are learned easily. "mixed" does so for every second
-        member of an ensemble. "auto" is "mixed" for tables in a `MultiOutputMLPRegressor` with an effort, up to 500
-        columns and ten million values, else None.
+        Piecewise-linear encoding [1]_ of numeric columns, in addition to their values: an input for each of eight bins
+        between quantiles, which holds the fraction of the bin below the value. It makes steps and kinks easier to
+        learn. "mixed" encodes the inputs of every second member of an ensemble. "auto" is "mixed" for tables in a
+        `MultiOutputMLPRegressor` with an effort, up to 500 columns and ten million values, else None.
     linear_path : bool or "auto", default="auto"
-        Whether an ensemble stands beside a ridge regression: each column of squared error is predicted by a sum of
-        members and regression whose shares are none negative, at most 1 together, and learned from the rows that
-        members did not learn from [2]_. So a linear column is predicted by a linear model, and one that can't be
-        predicted by its mean. True needs an ensemble and early stopping with rows of `validation_fraction`; where fit
-        is given X_val, and in `partial_fit`, members have equal weights. "auto" is True for ensembles on tables with
-        an effort, else False.
+        Whether members and a ridge regression are stacked for columns with squared-error loss: non-negative stacking
+        weights with a sum of at most 1 are fitted on out-of-fold predictions [2]_. A linear column is then predicted by
+        a linear model, and an unpredictable one by its mean. True requires an ensemble and early stopping on rows of
+        `validation_fraction`; with X_val, and in `partial_fit`, members have equal stacking weights. "auto" is True for
+        ensembles on tables with an effort, else False.
     clip_predictions : bool, float or "auto", default="auto"
-        Whether predictions of the columns with a linear path are limited: to the range of the targets in `fit` and a
-        margin beyond either end, as a fraction of that range; True is a margin of 0.1. False sets no limits and lets
-        the ridge regression extrapolate, for what grows over time; the members see inputs clipped at half their range
-        beyond those in `fit` in any case. "auto" is True with a linear path, else False.
+        Whether predictions of columns with a linear path are clipped to the range of the training targets, extended at
+        both ends by this fraction of the range; True means 0.1. False lets the ridge regression extrapolate, for
+        example a trend. Inputs of the members are always clipped, at half their range beyond the training data. "auto"
+        is True with a linear path, else False.
     optimizer : class of torch.optim.Optimizer or "auto", default="auto"
-        The optimizer; "auto" is Adam with ``effort=None``, else AdamW. Its parameters are
-        ``optimizer__<parameter>``, those of one part of the module
-        ``optimizer__param_groups=[(pattern of parameter names, {parameter: value}), ...]``.
+        The optimizer; "auto" is Adam with ``effort=None``, else AdamW. Its parameters are ``optimizer__<parameter>``,
+        those of one part of the module ``optimizer__param_groups=[(pattern of parameter names, {parameter: value}),
+        ...]``.
     lr : float or "auto", default="auto"
-        The learning rate, of a schedule the highest one; "auto" is 1e-3 with ``effort=None``.
+        The learning rate, with a schedule its maximum; "auto" is 1e-3 with ``effort=None``.
     lr_schedule : {"auto", "one_cycle", None}, default="auto"
-        The course of the learning rate over the epochs of one call of `fit`: constant, or in one cycle [3]_, which
-        rises over the first quarter and falls with a cosine over the rest. "auto" is None with ``effort=None``, and
-        where `callbacks` hold a skorch LRScheduler. `callbacks` take other schedules.
+        The learning-rate schedule of one call of `fit`: constant (None), or one cycle [3]_, which rises over the first
+        quarter and then decays with a cosine. For other schedules, use a skorch LRScheduler in `callbacks`, which
+        can't be combined with "one_cycle". "auto" is None with ``effort=None`` or an LRScheduler.
     max_epochs : int or "auto", default="auto"
-        How often to go through the rows; in `partial_fit` and with `warm_start`, how often more. "auto" is 100 with
-        ``effort=None``.
+        The number of epochs; in `partial_fit` and with `warm_start`, the number of additional epochs. "auto" is 100
+        with ``effort=None``.
     batch_size : int or "auto", default="auto"
-        Rows per step; -1 means all of them. "auto" makes about fifty steps an epoch, of 32 to 256 rows; of images with
-        an effort about sixty, of 16 to 128.
+        Rows per optimizer step; -1 means all rows. "auto" makes about fifty steps an epoch, of 32 to 256 rows; of
+        images with an effort about sixty, of 16 to 128.
     shuffle : bool, default=True
-        Whether each epoch goes through the rows in a new order.
+        Whether to shuffle the rows before each epoch.
     early_stopping : bool or "auto", default="auto"
         Whether to stop when the validation loss has not improved by `tol` for `n_iter_no_change` epochs, and to
         restore the parameters of the best epoch. The rows are X_val of `fit`, or what `train_split` chooses, or a
-        share of `validation_fraction`. "auto" is True for tables with an effort, else False.
+        fraction `validation_fraction`. "auto" is True for tables with an effort, else False.
     validation_fraction : float or "auto", default="auto"
-        The share of rows that early stopping sets aside, between 0 and 1; members of an ensemble share all rows out
-        among themselves where there is a linear path. "auto" is 0.33 for tables with "fast", 0.2 for tables with
+        The fraction of rows held out for early stopping, between 0 and 1; with a linear path, the held-out rows of the
+        members are folds that cover all rows. "auto" is 0.33 for tables with "fast", 0.2 for tables with
         "default", else 0.1.
     n_iter_no_change : int or "auto", default="auto"
         The patience of early stopping, in epochs; "auto" is that of a whole cycle for tables with an effort, else 10.
     tol : float, default=1e-4
-        The least improvement that counts for early stopping.
+        The minimum improvement of the validation loss for early stopping.
     n_members : int or "auto", default="auto"
-        How many nets to train; "auto" is 1 with ``effort=None``, and for images with another effort than "best". More
-        than one make an ensemble. Each has its own initial parameters, order of rows and validation share, stops by
-        itself, and is one of `members_`. The ensemble predicts their mean (an angle's is on the circle, a rotation's a
-        rotation), and a standard deviation for every column: what they disagree about, and what their losses call
-        noise.
+        The number of networks to train; "auto" is 1 with ``effort=None``, and for images with any effort but "best".
+        More than one form an ensemble, whose members are in `members_`. Each member has its own initial parameters,
+        order of rows, validation rows and early stopping. The ensemble predicts their mean (circular for angles, a
+        rotation for rotations), and a standard deviation for every column: the spread of the members combined with
+        the noise that their losses estimate.
     bootstrap : bool, default=False
-        Whether each member learns from as many rows, drawn with replacement, as it has to learn from; its validation
-        rows are not among them. For ensembles only.
+        Whether each member trains on a bootstrap sample of its training rows; validation rows are never drawn. For
+        ensembles only.
     warm_start : bool, default=False
-        Whether `fit` goes on from the parameters of the last one.
+        Whether `fit` continues from the parameters of the last fit. The architecture must stay the same.
     random_state : int, RandomState or None, default=None
-        Decides everything random: initial parameters, dropout, the order of the rows, the validation share.
-        The global generators of torch and NumPy stay where they are; only None draws a seed from NumPy's.
+        Seeds initial parameters, dropout, the order of the rows and the choice of validation rows. The global
+        generators of torch and NumPy are left unchanged; only None draws a seed from NumPy's.
     verbose : int, default=0
         Whether to print a line per epoch while the net trains: one column per term, in the order of y's columns, and
-        ``dur``, the seconds that the epoch took. A line of an ensemble is the mean over its members, as in
-        ``history_``; where they are not trained together, the column ``members`` says whose it is.
+        ``dur``, the duration of the epoch in seconds. For an ensemble, a line shows means over its members, as in
+        ``history_``; if members are trained sequentially, the column ``members`` identifies the member.
     device : str or torch.device, default="cpu"
         Where to compute, as in torch.
     n_threads : int or "auto", default="auto"
-        The number of torch's threads on the CPU while the net trains and predicts; that of the process is put back
-        afterwards. "auto" takes one for small work, whose threads would only wait for one another, and up to all
-        that torch has for large work. A process that was forked from this one uses one thread, whatever is given:
-        it has no others.
+        The number of torch's CPU threads during training and prediction; the previous number is restored afterwards.
+        "auto" uses one thread for small workloads, where synchronisation costs more than it saves, and up to all of
+        torch's threads for large ones. A forked process always uses one thread.
     mixed_precision : {None, "bfloat16"}, default=None
-        "bfloat16" lets the network compute in half the digits where they are enough, by torch's autocast: faster on
-        GPUs that have it. Parameters and losses keep theirs.
+        "bfloat16" runs the network under torch's autocast, which is faster on GPUs that support it. Parameters and
+        losses stay in single precision.
     training_loop : {"auto", "skorch"}, default="auto"
-        "auto" trains on tensors, several times faster than batch by batch, unless a callback or an override wants
-        to know of batches; the numbers are the same, and ``history_`` has no record per batch then. "skorch" always
-        takes skorch's own loop. `training_loop_` says which ran, and why.
+        "auto" trains on tensors, several times faster than batch by batch, unless a callback or an overridden
+        method needs batches; results are the same, and ``history_`` has no records per batch. "skorch" always uses
+        skorch's own loop. `training_loop_` holds the loop that ran, and the reason.
     callbacks : list of skorch callbacks, default=None
         Learning-rate schedules, checkpoints, scores per epoch and so on; see `skorch.callbacks`. Each member of an
         ensemble has a copy of its own, made by scikit-learn's ``clone`` or else by ``copy.deepcopy``; a callback that
@@ -163,11 +161,11 @@ class MultiOutputNetRegressor(FittingNet):
         How to choose validation rows, as in skorch (`skorch.dataset.ValidSplit`). None sets none aside unless
         `early_stopping` is on.
     iterator_train : class, default=skmulti.training.TensorLoader
-        What makes the batches that the network trains on, as in skorch; ``torch.utils.data.DataLoader`` works as well.
+        Yields the training batches, as in skorch; ``torch.utils.data.DataLoader`` works as well.
     iterator_valid : class, default=skmulti.training.TensorLoader
-        What makes the batches for validation and prediction, as in skorch.
+        Yields the batches for validation and prediction, as in skorch.
     dataset : class, default=skorch.dataset.Dataset
-        What holds the rows, as in skorch. A dataset of one's own gets X as it is given, after validation, in `fit`,
+        The dataset class, as in skorch. A custom dataset gets X as it is given, after validation, in `fit`,
         `predict` and `score`, and what it yields is what the network takes: inputs are neither imputed, encoded nor
         standardised then, there is no linear path, and parameters that ask for it are refused.
     compile : bool, default=False
@@ -189,14 +187,14 @@ class MultiOutputNetRegressor(FittingNet):
         The fitted members of an ensemble; only where `n_members` is more than 1.
     history_ : skorch.history.History
         One row per epoch: ``train_loss``, ``valid_loss``, and those of each term as ``train_loss__<term>`` and
-        ``valid_loss__<term>``, not weighted; ``dur``, the seconds of the epoch. Of an ensemble, the means over the
-        members that still trained, and the seconds of all of them.
+        ``valid_loss__<term>``, without loss weights; ``dur``, the duration in seconds. For an ensemble, means over
+        the members still in training, and the total duration.
     terms_ : tuple of skmulti.losses.Term
-        The table of terms that `loss` and `loss_weights` came to.
+        The terms of the loss, resolved from `loss` and `loss_weights`.
     target_names_ : ndarray of shape (n_outputs_,)
         The names of y's columns; ``y0``, ``y1``, ... where y has none.
     target_scaler_ : TargetScaler
-        What standardised the targets.
+        The fitted scaler of the targets.
     settings_ : dict
         The values of the parameters that were left at "auto".
     n_outputs_ : int
@@ -216,7 +214,7 @@ class MultiOutputNetRegressor(FittingNet):
     Raises
     ------
     ValueError
-        In `fit`, for a parameter or data out of place; the message names the parameter or the column.
+        In `fit`, if a parameter or the data are invalid; the message names the parameter or the column.
     TrainingDivergedError
         In `fit`, if a loss becomes NaN or infinite; the net keeps the parameters of the last good epoch, or is as it
         was before if there is none.

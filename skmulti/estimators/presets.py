@@ -1,4 +1,4 @@
-"""What `effort` stands for: the values of all parameters that a user leaves at "auto"."""
+"""The presets of `effort`: values for the parameters that a user leaves at "auto"."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 EFFORTS = ("fast", "default", "best")
-# What a plain net does, and what no preset says otherwise.
+# One plain network (effort=None); the fallback for what a preset does not set.
 PLAIN: Mapping[str, Any] = {
     "missing_inputs": "error",
     "categorical_inputs": "error",
@@ -43,11 +43,11 @@ PLAIN_IMAGE: Mapping[str, Any] = {
 }
 PLAIN_HEADS: Mapping[str, Any] = {**PLAIN, "channels_last": False, "hidden_layer_sizes": (64,)}
 
-# Tables of so many rows or fewer are trained alike.
+# Tables up to this number of rows have the same preset; beyond it, members and epochs decrease.
 _FEW_ROWS = 2000
-# Tables with more numbers are not bent, since nine times as many would take too much memory, nor those with more
-# columns, which would take too much time.
-_MOST_BENT, _MOST_BENT_COLUMNS = 10_000_000, 500
+# Larger tables get no piecewise-linear encoding: it multiplies the number of inputs by nine, which costs memory for
+# many values and time for many columns.
+_MAX_ENCODED_VALUES, _MAX_ENCODED_COLUMNS = 10_000_000, 500
 
 _TABLE: Mapping[str, Any] = {
     "missing_inputs": "impute",
@@ -74,7 +74,7 @@ _IMAGE: Mapping[str, Any] = {
     "channels": (16, 32, 64, 64),
     "activation": "silu",
 }
-# What becomes of inputs where a `dataset` of the user's own gets them: nothing.
+# A custom `dataset` gets X without preprocessing.
 AS_GIVEN: Mapping[str, Any] = {
     "missing_inputs": "error",
     "categorical_inputs": "error",
@@ -82,7 +82,7 @@ AS_GIVEN: Mapping[str, Any] = {
     "numeric_embedding": None,
     "linear_path": False,
 }
-# Parameters that are chosen for the modules of this package.
+# Parameters tuned for the modules of this package; custom modules do not take them.
 _OF_LAYERS = ("hidden_layer_sizes", "channels", "activation", "scaling_layer", "initialization")
 _ANY: Mapping[str, Any] = {"lr": 0.003, "missing_inputs": "error", "numeric_embedding": None}
 
@@ -93,9 +93,9 @@ def preset(kind: str, effort: str | None, shape: tuple[int, ...]) -> dict[str, A
     Parameters
     ----------
     kind : {"table", "image", "any"}
-        What rows are to the network; "any" is a network that we do not know.
+        The kind of input; "any" stands for a custom module.
     effort : {"fast", "default", "best", None}
-        How much time to spend.
+        The compute budget.
     shape : tuple of int
         The shape of X.
 
@@ -110,17 +110,17 @@ def preset(kind: str, effort: str | None, shape: tuple[int, ...]) -> dict[str, A
     values = _for_tables(effort, *shape) if kind != "image" and len(shape) == 2 else _for_images(effort, shape[0])
     if kind != "any":
         return values
-    # What our own layers bear is not for all.
+    # Custom modules have no parameters of our layers, and a learning rate of their own in `_ANY`.
     return {**{name: value for name, value in values.items() if name not in _OF_LAYERS}, **_ANY}
 
 
 def _for_tables(effort: str, n_rows: int, n_features: int) -> dict[str, Any]:
     n_members, max_epochs = {"fast": (6, 20), "default": (20, 60), "best": (100, 60)}[effort]
-    # More rows say more: fewer passes and fewer members over them do, and a wider network can use them.
+    # With more rows, fewer epochs and members suffice, and a wider network pays off.
     larger = max(1.0, n_rows / _FEW_ROWS)
     n_members = max(4, round(n_members / larger**0.4))
     max_epochs = max(5, round(max_epochs / larger**0.35))
-    is_bent = n_rows * n_features <= _MOST_BENT and n_features <= _MOST_BENT_COLUMNS
+    is_encoded = n_rows * n_features <= _MAX_ENCODED_VALUES and n_features <= _MAX_ENCODED_COLUMNS
     width = min(256, 32 * round(2 * larger**0.35))
     return {
         **_TABLE,
@@ -129,9 +129,9 @@ def _for_tables(effort: str, n_rows: int, n_features: int) -> dict[str, Any]:
         "n_iter_no_change": max_epochs,
         "hidden_layer_sizes": (width,) * 3,
         "lr": _TABLE["lr"] * 64 / width,
-        # So that few members leave each row out once, and many learn from most rows.
+        # Few members need large folds to hold out each row once; many members can train on most rows.
         "validation_fraction": {"fast": 0.33, "default": 0.2, "best": 0.1}[effort],
-        "numeric_embedding": "mixed" if is_bent else None,
+        "numeric_embedding": "mixed" if is_encoded else None,
     }
 
 
@@ -141,6 +141,6 @@ def _for_images(effort: str, n_rows: int) -> dict[str, Any]:
         **_IMAGE,
         "n_members": n_members,
         "max_epochs": max_epochs,
-        # About sixty steps an epoch: few images are to make many steps too.
+        # About sixty steps per epoch, so that small data sets get enough steps.
         "batch_size": int(2 ** np.clip(round(math.log2(max(n_rows, 1) / 60)), 4, 7)),
     }

@@ -55,7 +55,7 @@ def test_the_score_of_a_single_row_is_nan(y):
         ({"effort": "high"}, "'fast' takes the least time, 'best' the most."),
         ({"missing_targets": "masked"}, "Did you mean 'mask'?"),
     ],
-    ids=str,
+    ids=lambda value: "_".join(value) if isinstance(value, dict) else "",
 )
 def test_a_parameter_is_refused_with_the_way_out(params, message):
     with refused(message):

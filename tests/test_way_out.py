@@ -65,7 +65,7 @@ def test_inputs_are_one_array(inputs):
 
 def test_a_module_with_lazy_layers_is_led_to_input_shape():
     net = MultiOutputNetRegressor(lambda: nn.LazyLinear(3))
-    with refused("give its __init__ a parameter 'input_shape', which it is told"):
+    with refused("give its __init__ a parameter 'input_shape', which receives the shape of a row"):
         net.fit(X, Y)
 
 

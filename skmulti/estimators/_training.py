@@ -42,7 +42,7 @@ _OF_ONE_TRAINING = (
     "_loop",
     "_row_groups",
     "_on_member_epoch",
-    "_way",
+    "_loop_record",
 )
 
 
@@ -67,7 +67,7 @@ class TrainingNet(BatchingNet):
     _was_interrupted = False
     _loop: TensorLoop | None = None
     _flat: FlatOptimizer | None = None
-    _way: tuple[str, str, str, str] | None = None
+    _loop_record: tuple[str, str, str, str] | None = None
     _exact_losses: Mapping[str, float] = MappingProxyType({})
     _first_broken: Mapping[str, float] = MappingProxyType({})
     # Called after each epoch of a member, in place of its own log.
@@ -114,9 +114,9 @@ class TrainingNet(BatchingNet):
             if self._flat is not None and watched:
                 self._flat.publish()
             kind = "flat" if self._flat is not None and self._flat.in_use else "own"
-            way = ("skorch" if reason else "tensor", step, kind, reason)
-            if way != self._way:
-                self._way, self.training_loop_ = way, TrainingLoop(*way)
+            record = ("skorch" if reason else "tensor", step, kind, reason)
+            if record != self._loop_record:
+                self._loop_record, self.training_loop_ = record, TrainingLoop(*record)
 
     def _judge(self, iterator: Any, training: bool) -> tuple[str, bool]:
         """Return why skorch's loop must run, if it must, and whether somebody looks at the net between epochs.

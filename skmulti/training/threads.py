@@ -32,8 +32,11 @@ def available_threads() -> int:
 
 def check_n_threads(n_threads: Any) -> None:
     """Refuse more threads than a machine can start: OpenMP ends the process where it can't."""
+    # Most estimators have "auto": for these, a prediction of one row does not look up the number of cores.
+    if n_threads == "auto":
+        return
     n_cores = os.cpu_count() or 1
-    if n_threads != "auto" and n_threads > _THREADS_PER_CORE * n_cores:
+    if n_threads > _THREADS_PER_CORE * n_cores:
         raise ValueError(
             f"The 'n_threads' parameter must be at most {_THREADS_PER_CORE * n_cores}, {_THREADS_PER_CORE} for each of "
             f"the {n_cores} cores of this machine. Got {n_threads!r} instead; use 'auto' or a smaller number."

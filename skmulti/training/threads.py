@@ -15,8 +15,8 @@ from torch import nn
 # Multiplications per thread in one step. Below, threads spend more time synchronizing than computing, and on a busy
 # machine many times more.
 _WORK_PER_THREAD = 10_000_000
-# More threads than a few per core never pay; 16 leave room for settings carried over from a larger machine.
-_THREADS_PER_CORE = 16
+# More threads than the largest machines have cores never pay, and at some ten thousand OpenMP ends the process.
+_MOST_THREADS = 1024
 # The process that imported torch: in its forked children only one thread is safe, see `available_threads`.
 _IMPORTED_IN = os.getpid()
 
@@ -32,14 +32,10 @@ def available_threads() -> int:
 
 def check_n_threads(n_threads: Any) -> None:
     """Refuse more threads than a machine can start: OpenMP ends the process where it can't."""
-    # Most estimators have "auto": for these, a prediction of one row does not look up the number of cores.
-    if n_threads == "auto":
-        return
-    n_cores = os.cpu_count() or 1
-    if n_threads > _THREADS_PER_CORE * n_cores:
+    if n_threads != "auto" and n_threads > _MOST_THREADS:
         raise ValueError(
-            f"The 'n_threads' parameter must be at most {_THREADS_PER_CORE * n_cores}, {_THREADS_PER_CORE} for each of "
-            f"the {n_cores} cores of this machine. Got {n_threads!r} instead; use 'auto' or a smaller number."
+            f"The 'n_threads' parameter must be at most {_MOST_THREADS}. Got {n_threads!r} instead; use 'auto' or a "
+            "number of threads that pays, such as that of the machine's cores."
         )
 
 

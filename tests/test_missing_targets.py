@@ -303,6 +303,6 @@ def test_missing_validation_targets_are_refused_with_the_way_out():
 def test_a_score_without_any_target_is_nan_with_a_warning():
     X, y = draw()
     fitted = net().fit(X, y)
-    message = "score is NaN: every target in y is missing. Use rows that have targets."
+    message = "score is NaN: no row of y has the targets of a loss. Use rows that have targets."
     with pytest.warns(UndefinedMetricWarning, match=f"^{re.escape(message)}$"):
         assert np.isnan(fitted.score(X, y * np.nan))

@@ -252,7 +252,10 @@ class ReadingNet(InputNet):
             if seen.any():
                 scores.append(loss_of[i].score(targets.values[seen, i], y_pred[seen, i], weight))
         if not scores:
-            warn("score is NaN: every target in y is missing. Use rows that have targets.", UndefinedMetricWarning)
+            warn(
+                "score is NaN: no loss has a row of y without missing targets. Use rows that have targets.",
+                UndefinedMetricWarning,
+            )
             return float("nan")
         return float(np.mean(scores))
 

@@ -524,7 +524,7 @@ NO_ROWS = {"train_split": lambda dataset, y, **params: (Subset(dataset, []), Non
     [
         ("fit", np.full_like(X, np.nan), {}, "NaN"),
         ("partial_fit", np.full_like(X, np.nan), {}, "NaN"),
-        ("fit", X, {"loss": "gamma"}, "are more than 0"),
+        ("fit", X, {"loss": "gamma"}, "requires positive targets"),
         ("partial_fit", X, {"loss": {"length": "huber"}}, "must keep the raw outputs"),
         ("fit", X, {"optimizer__param_groups": [("nothing", {"lr": 0.1})]}, "patterns that match parameters"),
         ("fit", X, NO_ROWS, "must leave rows"),
@@ -556,8 +556,9 @@ def test_a_member_that_diverges_is_named(training_loop):
 @pytest.mark.parametrize("training_loop", ["auto", "skorch"])
 def test_ctrl_c_keeps_the_members_that_have_learned(seen, training_loop):
     net = make_net(callbacks=[Seen(stop_after=2)], max_epochs=30, training_loop=training_loop)
-    net.fit(X, Y)
-    # Trained one after the other, two have not begun.
+    with pytest.warns(UserWarning, match="interrupted after 2 epochs"):
+        net.fit(X, Y)
+    # Trained sequentially, two have not begun.
     assert len(net.members_) == (3 if training_loop == "auto" else 1)
     assert all(1 <= member.n_iter_ <= 2 for member in net.members_)
     assert np.isfinite(net.predict(X)).all()

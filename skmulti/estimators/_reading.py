@@ -253,7 +253,7 @@ class ReadingNet(InputNet):
                 scores.append(loss_of[i].score(targets.values[seen, i], y_pred[seen, i], weight))
         if not scores:
             warn(
-                "score is NaN: no loss has a row of y without missing targets. Use rows that have targets.",
+                "score is NaN: no row of y has the targets of a loss. Use rows that have targets.",
                 UndefinedMetricWarning,
             )
             return float("nan")

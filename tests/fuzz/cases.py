@@ -470,6 +470,8 @@ def _mlp(case: Case, params: dict[str, Any]) -> Any:
         params["numeric_embedding"] = _pick(rng, "piecewise_linear", "mixed", None)
         if params["numeric_embedding"] and case.X.ndim > 2:
             case.either("an embedding of rows of several axes")
+        if params["numeric_embedding"] == "mixed" and params.get("n_members", 1 if preset is None else 2) == 1:
+            case.either("an embedding of every second member of a single net")
     if case.X.ndim > 2:
         case.either("rows of several axes")
     return MultiOutputMLPRegressor(**params)

@@ -127,7 +127,9 @@ class BatchingNet(ContractNet):
             if self._row_groups is not None:
                 split_params.setdefault("groups", self._row_groups)
             train, valid = super().get_split_datasets(X, y, **split_params)
-            if type(valid) is Dataset and not self._has_own_dataset and not isinstance(valid.X, EncodedInputs):
+            # A dataset without y, whose targets a subclass finds elsewhere, stays as it is.
+            is_complete = type(valid) is Dataset and valid.y is not None
+            if is_complete and not self._has_own_dataset and not isinstance(valid.X, EncodedInputs):
                 valid = self._as_validation(valid)
         if self.early_stopping and valid is None:
             raise ValueError(
